@@ -1,0 +1,58 @@
+# Every target sets up .venv by itself when it is missing or older than what it is made from.
+# PYTHONDONTWRITEBYTECODE makes every import two to four times slower, and the tests start many processes.
+unexport PYTHONDONTWRITEBYTECODE
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV := $(shell command -v uv)
+
+.PHONY: help demo test check format bench airflow constraints clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml constraints.txt
+	@echo "[set-up] installing into $(VENV) (once)"
+ifneq ($(UV),)
+	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" $(VENV)
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+else
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+endif
+	@touch $@
+
+demo: $(READY) ## a churn model from a CSV to a promoted champion, in real Airflow tasks
+	@$(BIN)/python -m scripts.demo
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## put the code in shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## speed, as ratios against a yardstick in the same run
+	@$(BIN)/python -m benchmarks
+
+airflow: $(READY) ## a local Airflow with UI and an MLflow server, the example DAGs loaded
+	@$(BIN)/python -m scripts.local_airflow
+
+constraints: $(READY) ## write the tested set anew
+	@{ echo '# The tested set: names and versions only. Made by "make constraints".'; \
+	   $(BIN)/python -m pip list --format freeze --exclude-editable --exclude pip --exclude setuptools; } > constraints.txt
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) .demo .airflow .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
