@@ -1,0 +1,25 @@
+"""What the pure and library layers raise; says nothing of Airflow, whose counterparts are in ``exceptions``.
+
+::
+
+    MLOpsError
+    ├── InputError (ValueError)   what was passed is wrong; the same call fails again
+    ├── DataChangedError          the data moved while it was read; a later call may succeed
+    └── OutageError               a service did not answer; a later call may succeed
+"""
+
+
+class MLOpsError(Exception):
+    """Root of the errors this package raises on purpose."""
+
+
+class InputError(MLOpsError, ValueError):
+    """Data, a model or a setting is wrong, so trying again with the same input fails again."""
+
+
+class DataChangedError(MLOpsError):
+    """The data changed between two looks at it, so what was read must not be used; trying again may help."""
+
+
+class OutageError(MLOpsError):
+    """A service did not answer as it should; the message says what state it was left in."""

@@ -1,0 +1,1 @@
+"""Promotion gates, one per file; the file name is the gate's key."""

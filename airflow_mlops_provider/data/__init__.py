@@ -1,0 +1,1 @@
+"""Tables in: files and queries become Arrow batches, pandas frames and fingerprints."""

@@ -1,0 +1,1 @@
+"""Airflow connections turned into the clients of the library layers."""

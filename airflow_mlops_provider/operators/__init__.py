@@ -1,0 +1,1 @@
+"""Operators: thin shells from hook through library layers to a small XCom."""

@@ -1,0 +1,1 @@
+"""MLflow without Airflow: sessions, runs, model files, versions, blessings and promotion."""

@@ -1,0 +1,1 @@
+"""HTML reports and figures, made from results that are already decided."""

@@ -1,0 +1,1 @@
+"""Fitting scikit-learn estimators reproducibly; knows nothing of Airflow or MLflow."""

@@ -1,0 +1,1 @@
+"""Great Expectations: building suites, running them, and the checks that come before."""
