@@ -1,0 +1,131 @@
+"""The Airflow connection of type ``mlflow`` turned into an open registry session; the only place that reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+TEST_TIMEOUT_SECONDS = 5
+
+
+class MlflowHook(BaseHook):
+    """Reaches MLflow through an Airflow connection.
+
+    Parameters
+    ----------
+    mlflow_conn_id : str, default "mlflow_default"
+        Connection of type ``mlflow``: host, port, scheme (in Airflow's field ``schema``), login and password or a
+        token. When ``mlflow_default`` itself is not defined, a SQLite store under ``AIRFLOW_HOME`` serves.
+    """
+
+    conn_name_attr = "mlflow_conn_id"
+    default_conn_name = "mlflow_default"
+    conn_type = "mlflow"
+    hook_name = "MLflow"
+
+    def __init__(self, mlflow_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.mlflow_conn_id = mlflow_conn_id
+
+    def get_server(self) -> TrackingServer:
+        """Return where the connection leads.
+
+        Raises
+        ------
+        InputError
+            The connection is missing, or what it says cannot be used.
+        """
+        try:
+            connection = self.get_connection(self.mlflow_conn_id)
+        except AirflowNotFoundException as error:
+            if self.mlflow_conn_id == self.default_conn_name:
+                return embedded_server()
+            raise InputError(
+                f"Airflow has no connection {self.mlflow_conn_id!r}. Hint: add it with connection type mlflow."
+            ) from error
+        return server_of(connection)
+
+    @contextmanager
+    def open(self) -> Iterator[Registry]:
+        """Open a session; see :func:`airflow_mlops_provider.registry.session.open_registry`."""
+        with open_registry(self.get_server()) as registry:
+            yield registry
+
+    def get_conn(self) -> TrackingServer:
+        """Return where the connection leads; a client exists only inside :meth:`open`."""
+        return self.get_server()
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask the server for one experiment, with the connection's own credentials."""
+        import requests
+
+        try:
+            server = self.get_server()
+        except InputError as error:
+            return False, str(error)
+        if not server.uri.startswith("http"):
+            return True, f"Embedded store at {server.uri}."
+        try:
+            answer = requests.get(
+                f"{server.uri.rstrip('/')}/api/2.0/mlflow/experiments/search",
+                params={"max_results": 1},
+                headers={"Authorization": f"Bearer {server.token}"} if server.token else {},
+                auth=(server.username, server.password or "") if server.username and not server.token else None,
+                verify=(server.ca_bundle or True) if server.verify_tls else False,
+                timeout=TEST_TIMEOUT_SECONDS,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            return False, f"MLflow at {server.uri} does not answer: {type(error).__name__}."
+        if answer.status_code == requests.codes.ok:
+            return True, f"MLflow at {server.uri} answers."
+        return False, f"MLflow at {server.uri} answered {answer.status_code}."
+
+
+def server_of(connection: Connection) -> TrackingServer:
+    """Return the server that a connection of type ``mlflow`` describes."""
+    host = (connection.host or "").strip()
+    if not host:
+        raise InputError(f"Connection {connection.conn_id!r} must have a host. Hint: e.g. mlflow.example.com.")
+    if "://" not in host:
+        host = f"{connection.schema or 'http'}://{host}"
+    scheme, _, rest = host.partition("://")
+    if scheme not in {"http", "https"}:
+        raise InputError(f"Connection {connection.conn_id!r}: scheme must be http or https; got {scheme!r}.")
+    authority, slash, path = rest.partition("/")
+    if connection.port:
+        authority = f"{authority}:{connection.port}"
+    extra: dict[str, Any] = connection.extra_dejson
+    return TrackingServer(
+        uri=f"{scheme}://{authority}{slash}{path}".rstrip("/"),
+        username=connection.login or None,
+        password=connection.password or None,
+        token=extra.get("token") or None,
+        verify_tls=_as_bool(extra.get("verify_tls", True)),
+        ca_bundle=extra.get("ca_bundle") or None,
+        ui_url=extra.get("ui_url") or None,
+    )
+
+
+def embedded_server() -> TrackingServer:
+    """Return the SQLite store under ``AIRFLOW_HOME``: right for one machine, not for a team."""
+    from airflow.configuration import AIRFLOW_HOME
+
+    home = os.path.join(AIRFLOW_HOME, "mlflow")
+    os.makedirs(home, exist_ok=True)
+    return TrackingServer(uri=f"sqlite:///{home}/mlflow.db", artifact_root=f"{home}/artifacts")
+
+
+def _as_bool(value: Any) -> bool:
+    return value if isinstance(value, bool) else str(value).strip().lower() not in {"false", "0", "no", "off"}

@@ -1,0 +1,220 @@
+"""One scoped way to talk to MLflow: where the server is, who we are, how long we wait, and what a failure means.
+
+MLflow's client takes its credentials, timeouts and retries from the process environment only. A session sets them,
+hands out a client, and puts the environment back, so that no secret outlives it and no other code in the worker is
+steered by it. Nothing here may call MLflow's fluent API, whose active run is global.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from airflow_mlops_provider.core.errors import InputError, OutageError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+# One call answers or fails within about a minute: 3 retries of at most 15 s with waits of 0, 2 and 4 s between them.
+REQUEST_TIMEOUT_SECONDS = 15
+REQUEST_RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingServer:
+    """Address of and access to one MLflow store.
+
+    Parameters
+    ----------
+    uri : str
+        ``http(s)://host[:port][/path]``, or ``sqlite:///…`` for the embedded store.
+    username, password : str or None
+        HTTP basic authentication.
+    token : str or None
+        Bearer token; used instead of user and password.
+    verify_tls : bool
+        Whether the server's certificate is checked.
+    ca_bundle : str or None
+        Path of a PEM file with the authorities to trust.
+    ui_url : str or None
+        Where people open the MLflow UI, when it differs from `uri`.
+    artifact_root : str or None
+        Where new experiments keep files; None leaves it to the server.
+    """
+
+    uri: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    verify_tls: bool = True
+    ca_bundle: str | None = None
+    ui_url: str | None = None
+    artifact_root: str | None = None
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.uri)
+        if parts.scheme not in {"http", "https", "sqlite"}:
+            raise InputError(
+                f"The MLflow address must start with http://, https:// or sqlite://; got scheme {parts.scheme!r}. "
+                "Hint: file stores lose concurrent writes; run an MLflow server."
+            )
+        if parts.username or parts.password:
+            raise InputError(
+                "The MLflow address must not hold a user or password. "
+                "Hint: put them into the login and password of the Airflow connection."
+            )
+        if parts.hostname and parts.hostname.startswith(("169.254.", "fe80:")):
+            raise InputError(f"The MLflow address must not be link-local; got host {parts.hostname!r}.")
+
+    @property
+    def ui_base(self) -> str | None:
+        """Address of the UI without a trailing slash, or None when the store has no UI."""
+        if self.ui_url:
+            return self.ui_url.rstrip("/")
+        return self.uri.rstrip("/") if self.uri.startswith("http") else None
+
+    def environment(self) -> dict[str, str | None]:
+        """Return what the MLflow client reads from the environment; None means unset."""
+        return {
+            "MLFLOW_TRACKING_URI": self.uri,
+            "MLFLOW_REGISTRY_URI": self.uri,
+            "MLFLOW_TRACKING_USERNAME": None if self.token else self.username,
+            "MLFLOW_TRACKING_PASSWORD": None if self.token else self.password,
+            "MLFLOW_TRACKING_TOKEN": self.token,
+            "MLFLOW_TRACKING_INSECURE_TLS": None if self.verify_tls else "true",
+            "MLFLOW_TRACKING_SERVER_CERT_PATH": self.ca_bundle,
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": str(REQUEST_TIMEOUT_SECONDS),
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(REQUEST_RETRIES),
+            "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            # A model's files are data: nothing that MLflow loads by itself may run code from them.
+            "MLFLOW_ALLOW_MODEL_CODE_EXECUTION": "false",
+            "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """An open session: the client, and the addresses of what it makes."""
+
+    client: MlflowClient
+    server: TrackingServer
+
+    def experiment_id(self, name: str) -> str:
+        """Return the id of experiment `name`, creating it when missing."""
+        from mlflow.exceptions import MlflowException
+
+        for _ in range(2):
+            experiment = self.client.get_experiment_by_name(name)
+            if experiment is not None:
+                if experiment.lifecycle_stage != "active":
+                    raise InputError(
+                        f"MLflow experiment {name!r} at {self.server.uri} is deleted. "
+                        "Hint: restore it, or give another experiment_name."
+                    )
+                return str(experiment.experiment_id)
+            root = self.server.artifact_root
+            try:
+                return str(
+                    self.client.create_experiment(
+                        name, artifact_location=None if root is None else f"{root}/{quote(name, safe='')}"
+                    )
+                )
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+        raise OutageError(f"MLflow experiment {name!r} neither exists nor can be created at {self.server.uri}.")
+
+    def run_url(self, *, experiment_id: str, run_id: str, artifact: str | None = None) -> str | None:
+        """Return the UI address of a run, or of one of its artifacts."""
+        base = self.server.ui_base
+        if base is None:
+            return None
+        tail = "" if artifact is None else f"/artifacts/{quote(artifact)}"
+        return f"{base}/#/experiments/{experiment_id}/runs/{run_id}{tail}"
+
+    def version_url(self, *, model_name: str, version: str) -> str | None:
+        """Return the UI address of a model version."""
+        base = self.server.ui_base
+        return None if base is None else f"{base}/#/models/{quote(model_name, safe='')}/versions/{version}"
+
+
+@contextmanager
+def open_registry(server: TrackingServer) -> Iterator[Registry]:
+    """Open a session with an MLflow store.
+
+    Parameters
+    ----------
+    server : TrackingServer
+        Where, and as whom.
+
+    Yields
+    ------
+    Registry
+        Valid inside the ``with`` block only.
+
+    Raises
+    ------
+    InputError
+        The server refused what was asked (wrong password, missing permission, no such model, bad name).
+    OutageError
+        The server could not be reached, was overloaded or failed.
+    """
+    with _environment(server.environment()):
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield Registry(client=MlflowClient(server.uri, registry_uri=server.uri), server=server)
+        except MlflowException as error:
+            raise translate(error, server) from error
+
+
+@contextmanager
+def _environment(values: Mapping[str, str | None]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    _set_environment(values)
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def translate(error: MlflowException, server: TrackingServer) -> InputError | OutageError:
+    """Say in our terms what an MLflow error means, without secrets and without the server's SQL."""
+    status = error.get_http_status_code()
+    text = str(error).split("[SQL:", maxsplit=1)[0].strip()
+    for secret in (server.password, server.token):
+        if secret:
+            text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
+    if status in {408, 429} or status >= 500:
+        return OutageError(
+            f"MLflow at {server.uri} failed ({error.error_code}): {text}. What was logged before stays; "
+            "no version was promoted by this call. A retry may succeed."
+        )
+    hint = {
+        401: " Hint: check login, password or token of the connection.",
+        403: " Hint: the account lacks a permission for this.",
+    }.get(status, "")
+    return InputError(f"MLflow at {server.uri} refused ({error.error_code}): {text}.{hint}")
+
+
+def tags_filter(tags: Mapping[str, Any]) -> str:
+    """Return an MLflow search filter for versions or runs carrying all `tags`; quotes cannot be injected."""
+    for key, value in tags.items():
+        if "'" in str(value) or "`" in key:
+            raise InputError(f"Tag {key!r} must not contain quotes in a search; got {value!r}.")
+    return " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
