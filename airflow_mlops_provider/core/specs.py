@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeVar, get_args
 
 from airflow_mlops_provider.core.errors import InputError
 
 Task = Literal["binary", "multiclass", "regression"]
 OnReject = Literal["fail", "skip", "continue"]
+SplitMethod = Literal["hash", "random", "stratified", "group", "time"]
+SearchMethod = Literal["grid", "random", "halving"]
+Spec = TypeVar("Spec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +73,170 @@ class Fingerprint:
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """How rows are kept out of training.
+
+    Parameters
+    ----------
+    method : {"hash", "random", "stratified", "group", "time"}, default "hash"
+        ``hash``: by a stable hash of `columns` (all columns read when empty), so that a row stays on its side however
+        the data grow. ``group``: the same over group columns, and no group spans two folds. ``random`` and
+        ``stratified`` depend on the seed and on which rows are present. ``time``: the latest rows are held out.
+    holdout_share : float, default 0.2
+        Expected share of held-out rows, 0 < share < 1.
+    columns : sequence of str, default ()
+        ``hash``: key columns; ``group``: group columns (required); ``time``: exactly one time column.
+
+    Examples
+    --------
+    >>> Split(columns=("customer_id",)).method
+    'hash'
+    """
+
+    method: SplitMethod = "hash"
+    holdout_share: float = 0.2
+    columns: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        _one_of("method", "Split", self.method, get_args(SplitMethod))
+        if not (isinstance(self.holdout_share, int | float) and 0 < self.holdout_share < 1):
+            raise InputError(f"holdout_share of Split must lie between 0 and 1; got {self.holdout_share!r}.")
+        if isinstance(self.columns, str):
+            raise InputError(f"columns of Split must be a list of names; got the string {self.columns!r}.")
+        object.__setattr__(self, "columns", tuple(self.columns))
+        if self.method == "group" and not self.columns:
+            raise InputError("columns of Split must name the group columns when method is 'group'; got none.")
+        if self.method == "time" and len(self.columns) != 1:
+            raise InputError(f"columns of Split must name one time column; got {list(self.columns)!r}.")
+        if self.method in {"random", "stratified"} and self.columns:
+            raise InputError(
+                f"columns of Split have no meaning for method {self.method!r}; got {list(self.columns)!r}."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Which hyperparameters to try and how.
+
+    Parameters
+    ----------
+    space : mapping of str to sequence or distribution
+        Parameter name of the estimator to the values to try. ``random`` also takes objects with ``rvs``.
+    method : {"grid", "random", "halving"}, default "grid"
+        All combinations; `n_iter` random ones; or successive halving over `n_iter` random ones with growing samples.
+    n_iter : int, default 20
+        Number of combinations for ``random`` and ``halving``, at least 1.
+    """
+
+    space: Mapping[str, Any]
+    method: SearchMethod = "grid"
+    n_iter: int = 20
+
+    def __post_init__(self) -> None:
+        _one_of("method", "Search", self.method, get_args(SearchMethod))
+        if not self.space:
+            raise InputError("space of Search must name at least one parameter; got none.")
+        if isinstance(self.n_iter, bool) or not isinstance(self.n_iter, int) or self.n_iter < 1:
+            raise InputError(f"n_iter of Search must be a whole number of at least 1; got {self.n_iter!r}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One estimator that competes to become the challenger.
+
+    Parameters
+    ----------
+    estimator : str or estimator
+        Import path such as ``"sklearn.linear_model.LogisticRegression"``, or an unfitted scikit-learn estimator.
+    params : mapping, default {}
+        Its parameters.
+    search : Search or None
+        Parameters to search over, by cross-validation inside the training rows.
+    name : str or None
+        How it is called in logs and MLflow; default: the class name.
+    """
+
+    estimator: Any
+    params: Mapping[str, Any] = field(default_factory=dict)
+    search: Search | None = None
+    name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The name it is shown under."""
+        if self.name:
+            return self.name
+        if isinstance(self.estimator, str):
+            return self.estimator.rpartition(".")[2]
+        return type(self.estimator).__name__
+
+
+def candidates_of(estimator: Any) -> tuple[Candidate, ...]:
+    """Return the candidates that a user's `estimator` argument stands for.
+
+    Parameters
+    ----------
+    estimator : str, estimator, mapping, Candidate, or a list of these
+        A mapping has the fields of :class:`Candidate`, and in ``search`` those of :class:`Search`.
+
+    Returns
+    -------
+    tuple of Candidate
+        With names made unique by a number where two are alike.
+
+    Raises
+    ------
+    InputError
+        Nothing is given, or a mapping has a missing or unknown field.
+
+    Examples
+    --------
+    >>> [c.label for c in candidates_of(["sklearn.svm.SVC", {"estimator": "sklearn.svm.SVC", "params": {"C": 2}}])]
+    ['SVC', 'SVC_2']
+    """
+    given = list(estimator) if isinstance(estimator, list | tuple) else [estimator]
+    if not given:
+        raise InputError("estimator must name at least one candidate; got an empty list.")
+    seen: dict[str, int] = {}
+    found = []
+    for one in given:
+        candidate = _candidate(one)
+        count = seen[candidate.label] = seen.get(candidate.label, 0) + 1
+        name = candidate.label if count == 1 else f"{candidate.label}_{count}"
+        found.append(
+            Candidate(estimator=candidate.estimator, params=candidate.params, search=candidate.search, name=name)
+        )
+    return tuple(found)
+
+
+def _candidate(given: Any) -> Candidate:
+    if isinstance(given, Candidate):
+        return given
+    if isinstance(given, Mapping):
+        fields = dict(given)
+        if isinstance(fields.get("search"), Mapping):
+            fields["search"] = from_mapping(Search, fields["search"])
+        return from_mapping(Candidate, fields)
+    if given is None or given == "":
+        raise InputError(f"estimator must be an import path, an estimator or a mapping; got {given!r}.")
+    return Candidate(estimator=given)
+
+
+def from_mapping(kind: type[Spec], given: Mapping[str, Any]) -> Spec:
+    """Build a frozen setting from a mapping, naming what is missing or unknown."""
+    known: Mapping[str, Any] = getattr(kind, "__dataclass_fields__")  # noqa: B009 - not part of type[Spec]
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise InputError(f"{kind.__name__} has no field {unknown[0]!r}. Hint: its fields are {', '.join(known)}.")
+    try:
+        return kind(**given)
+    except TypeError as error:
+        raise InputError(f"{kind.__name__} cannot be made from {dict(given)!r}: {error}.") from error
+
+
+def _one_of(name: str, owner: str, value: object, known: Sequence[str]) -> None:
+    if value not in known:
+        raise InputError(f"{name} of {owner} must be one of {', '.join(known)}; got {value!r}.")
