@@ -1,12 +1,84 @@
-"""Provider metadata; read while Airflow configures itself, so it must import nothing."""
+"""Provider metadata; read while Airflow configures itself, so it must import nothing but the package's version."""
 
 from typing import Any
 
+from airflow_mlops_provider import __version__
+
+_PACKAGE = "airflow_mlops_provider"
+
 
 def get_provider_info() -> dict[str, Any]:
-    """Return the provider's metadata."""
+    """Return what Airflow is told of this package; `ui-field-behaviour` and `conn-fields` draw the connection form."""
     return {
         "package-name": "airflow-mlops-provider",
         "name": "MLOps",
-        "description": "The whole life of a model.",
+        "description": (
+            "The whole life of a model: validate data, train, evaluate through gates, promote, watch and retrain, "
+            "with MLflow, Great Expectations and scikit-learn."
+        ),
+        "versions": [__version__],
+        "integrations": [
+            _integration("MLflow", "https://mlflow.org/docs/latest/"),
+            _integration("Great Expectations", "https://docs.greatexpectations.io/docs/home/"),
+            _integration("scikit-learn", "https://scikit-learn.org/stable/"),
+        ],
+        "operators": [
+            _modules("Great Expectations", "operators.validate_data"),
+            _modules("scikit-learn", "operators.train_model"),
+            _modules("MLflow", "operators.evaluate_model", "operators.promote_model"),
+        ],
+        "hooks": [_modules("MLflow", "hooks.mlflow")],
+        "connection-types": [_mlflow_connection_type()],
+        "extra-links": [
+            f"{_PACKAGE}.links.mlflow.MlflowRunLink",
+            f"{_PACKAGE}.links.mlflow.MlflowReportLink",
+            f"{_PACKAGE}.links.mlflow.MlflowModelVersionLink",
+        ],
+        "task-decorators": [
+            {"name": "train_model", "class-name": f"{_PACKAGE}.decorators.train_model.train_model_task"},
+        ],
+        "asset-uris": [{"schemes": ["mlflow"], "handler": f"{_PACKAGE}.assets.mlflow.sanitize_uri"}],
+        "plugins": [{"name": "mlops", "plugin-class": f"{_PACKAGE}.plugins.mlops.MLOpsPlugin"}],
+    }
+
+
+def _integration(name: str, url: str) -> dict[str, Any]:
+    return {"integration-name": name, "external-doc-url": url, "tags": ["machine-learning"]}
+
+
+def _modules(integration: str, *modules: str) -> dict[str, Any]:
+    return {"integration-name": integration, "python-modules": [f"{_PACKAGE}.{module}" for module in modules]}
+
+
+def _mlflow_connection_type() -> dict[str, Any]:
+    return {
+        "connection-type": "mlflow",
+        "hook-class-name": f"{_PACKAGE}.hooks.mlflow.MlflowHook",
+        "hook-name": "MLflow",
+        "ui-field-behaviour": {
+            "relabeling": {"host": "Tracking server", "schema": "Scheme"},
+            "placeholders": {"host": "mlflow.example.com", "port": "5000", "schema": "https"},
+        },
+        "conn-fields": {
+            "token": {
+                "label": "Token",
+                "description": "Bearer token; used instead of login and password.",
+                "schema": {"type": ["string", "null"], "format": "password"},
+            },
+            "verify_tls": {
+                "label": "Verify TLS certificate",
+                "description": "Turn off only for a test server with a certificate of its own making.",
+                "schema": {"type": ["boolean", "null"], "default": True},
+            },
+            "ca_bundle": {
+                "label": "CA bundle",
+                "description": "Path of a PEM file, present on every worker, with the authorities to trust.",
+                "schema": {"type": ["string", "null"]},
+            },
+            "ui_url": {
+                "label": "UI address",
+                "description": "Where people open the MLflow UI, when it differs from the tracking server.",
+                "schema": {"type": ["string", "null"]},
+            },
+        },
     }

@@ -67,7 +67,13 @@ class MlflowHook(BaseHook):
         return self.get_server()
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask the server for one experiment, with the connection's own credentials."""
+        """Ask the server for one experiment, with the connection's own credentials.
+
+        Returns
+        -------
+        tuple of bool and str
+            Whether it answered, and a sentence for the person who pressed the button.
+        """
         import requests
 
         try:
@@ -86,8 +92,8 @@ class MlflowHook(BaseHook):
                 timeout=TEST_TIMEOUT_SECONDS,
                 allow_redirects=False,
             )
-        except requests.RequestException as error:
-            return False, f"MLflow at {server.uri} does not answer: {type(error).__name__}."
+        except OSError as error:  # of which requests' own errors, and a missing ca_bundle, are kinds
+            return False, f"MLflow at {server.uri} cannot be reached: {type(error).__name__}."
         if answer.status_code == requests.codes.ok:
             return True, f"MLflow at {server.uri} answers."
         return False, f"MLflow at {server.uri} answered {answer.status_code}."
@@ -104,8 +110,7 @@ def server_of(connection: Connection) -> TrackingServer:
     if scheme not in {"http", "https"}:
         raise InputError(f"Connection {connection.conn_id!r}: scheme must be http or https; got {scheme!r}.")
     authority, slash, path = rest.partition("/")
-    if connection.port:
-        authority = f"{authority}:{connection.port}"
+    authority = _authority(authority, connection.port, connection.conn_id)
     extra: dict[str, Any] = connection.extra_dejson
     return TrackingServer(
         uri=f"{scheme}://{authority}{slash}{path}".rstrip("/"),
@@ -116,6 +121,16 @@ def server_of(connection: Connection) -> TrackingServer:
         ca_bundle=extra.get("ca_bundle") or None,
         ui_url=extra.get("ui_url") or None,
     )
+
+
+def _authority(host: str, port: int | None, conn_id: str) -> str:
+    if host.count(":") > 1 and not host.startswith("["):
+        host = f"[{host}]"  # Airflow drops the brackets of an IPv6 address when it reads a connection URI.
+    if not port:
+        return host
+    if host.rpartition(":")[2].isdigit():
+        raise InputError(f"Connection {conn_id!r} must give its port once; got host {host!r} and port {port}.")
+    return f"{host}:{port}"
 
 
 def embedded_server() -> TrackingServer:

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_mlops_provider.core.errors import DataChangedError, InputError, OutageError
 from airflow_mlops_provider.core.specs import OnReject, SqlQuery
 from airflow_mlops_provider.exceptions import InvalidInputError, RejectedError, RetryableError
+from airflow_mlops_provider.links.mlflow import MlflowModelVersionLink, MlflowReportLink, MlflowRunLink
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier, Context
@@ -57,7 +58,8 @@ class MLOpsOperator(BaseOperator):
     template_fields: Sequence[str] = ("mlflow_conn_id", "experiment_name")
     # A path that ends like a template must stay a path.
     template_ext: Sequence[str] = ()
-    ui_color: ClassVar[str] = "#d7ecf5"
+    ui_color = "#d7ecf5"
+    operator_extra_links = (MlflowRunLink(), MlflowReportLink(), MlflowModelVersionLink())
 
     def __init__(
         self,

@@ -2,12 +2,14 @@
 
 MLflow's client takes its credentials, timeouts and retries from the process environment only. A session sets them,
 hands out a client, and puts the environment back, so that no secret outlives it and no other code in the worker is
-steered by it. Nothing here may call MLflow's fluent API, whose active run is global.
+steered by it. The environment belongs to the whole process, so one thread at a time holds a session. Nothing here may
+call MLflow's fluent API, whose active run is global.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,10 +21,10 @@ from airflow_mlops_provider.core.errors import InputError, OutageError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+    from requests import RequestException
 
-# One call answers or fails within about a minute: 3 retries of at most 15 s with waits of 0, 2 and 4 s between them.
-REQUEST_TIMEOUT_SECONDS = 15
-REQUEST_RETRIES = 3
+# Reentrant, because a session may be opened inside another of the same thread.
+_ONE_SESSION_AT_A_TIME = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,9 @@ class TrackingServer:
         Where people open the MLflow UI, when it differs from `uri`.
     artifact_root : str or None
         Where new experiments keep files; None leaves it to the server.
+    request_timeout_seconds, request_retries : int
+        Budget of one call. With the defaults it answers or fails within about a minute: at most 15 s for each of four
+        tries, with waits of 0, 2 and 4 s between them.
     """
 
     uri: str
@@ -55,6 +60,8 @@ class TrackingServer:
     ca_bundle: str | None = None
     ui_url: str | None = None
     artifact_root: str | None = None
+    request_timeout_seconds: int = 15
+    request_retries: int = 3
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.uri)
@@ -70,6 +77,8 @@ class TrackingServer:
             )
         if parts.hostname and parts.hostname.startswith(("169.254.", "fe80:")):
             raise InputError(f"The MLflow address must not be link-local; got host {parts.hostname!r}.")
+        if self.ui_url and urlsplit(self.ui_url).scheme not in {"http", "https"}:
+            raise InputError(f"ui_url must start with http:// or https://; got {self.ui_url!r}.")
 
     @property
     def ui_base(self) -> str | None:
@@ -87,9 +96,10 @@ class TrackingServer:
             "MLFLOW_TRACKING_PASSWORD": None if self.token else self.password,
             "MLFLOW_TRACKING_TOKEN": self.token,
             "MLFLOW_TRACKING_INSECURE_TLS": None if self.verify_tls else "true",
-            "MLFLOW_TRACKING_SERVER_CERT_PATH": self.ca_bundle,
-            "MLFLOW_HTTP_REQUEST_TIMEOUT": str(REQUEST_TIMEOUT_SECONDS),
-            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(REQUEST_RETRIES),
+            # MLflow refuses an authority for a certificate it is told not to check.
+            "MLFLOW_TRACKING_SERVER_CERT_PATH": self.ca_bundle if self.verify_tls else None,
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": str(self.request_timeout_seconds),
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(self.request_retries),
             "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             # A model's files are data: nothing that MLflow loads by itself may run code from them.
@@ -165,14 +175,20 @@ def open_registry(server: TrackingServer) -> Iterator[Registry]:
     OutageError
         The server could not be reached, was overloaded or failed.
     """
-    with _environment(server.environment()):
+    if server.ca_bundle and server.verify_tls and not os.path.exists(server.ca_bundle):
+        raise InputError(
+            f"ca_bundle of the MLflow connection must be a file on this machine; got {server.ca_bundle!r}."
+        )
+    with _ONE_SESSION_AT_A_TIME, _environment(server.environment()):
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
+        from requests import RequestException
 
         try:
             yield Registry(client=MlflowClient(server.uri, registry_uri=server.uri), server=server)
-        except MlflowException as error:
-            raise translate(error, server) from error
+        except (MlflowException, RequestException) as error:
+            # Not "from error": its text may hold what was scrubbed from ours, and a task's log prints causes.
+            raise translate(error, server) from None
 
 
 @contextmanager
@@ -193,23 +209,43 @@ def _set_environment(values: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def translate(error: MlflowException, server: TrackingServer) -> InputError | OutageError:
-    """Say in our terms what an MLflow error means, without secrets and without the server's SQL."""
-    status = error.get_http_status_code()
-    text = str(error).split("[SQL:", maxsplit=1)[0].strip()
-    for secret in (server.password, server.token):
-        if secret:
-            text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
+def translate(error: MlflowException | RequestException, server: TrackingServer) -> InputError | OutageError:
+    """Say in our terms what an error of the MLflow client means, without secrets and without the server's SQL."""
+    status, code = _status_and_code(error)
+    text = _scrub(str(error), server)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return InputError(
+            f"The certificate of MLflow at {server.uri} is not trusted: {text}. "
+            "Hint: give the ca_bundle of the connection, a PEM file with the authority that signed it."
+        )
     if status in {408, 429} or status >= 500:
         return OutageError(
-            f"MLflow at {server.uri} failed ({error.error_code}): {text}. What was logged before stays; "
+            f"MLflow at {server.uri} failed ({code}): {text}. What was logged before stays; "
             "no version was promoted by this call. A retry may succeed."
         )
     hint = {
         401: " Hint: check login, password or token of the connection.",
         403: " Hint: the account lacks a permission for this.",
     }.get(status, "")
-    return InputError(f"MLflow at {server.uri} refused ({error.error_code}): {text}.{hint}")
+    return InputError(f"MLflow at {server.uri} refused ({code}): {text}.{hint}")
+
+
+def _status_and_code(error: MlflowException | RequestException) -> tuple[int, str]:
+    from requests import RequestException
+
+    if isinstance(error, RequestException):
+        # Files travel by plain HTTP, outside of MLflow's own errors; without an answer the server was not reached.
+        status = 503 if error.response is None else error.response.status_code
+        return status, f"{type(error).__name__} {status}"
+    return error.get_http_status_code(), error.error_code  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
+
+
+def _scrub(text: str, server: TrackingServer) -> str:
+    text = text.split("[SQL:", maxsplit=1)[0].strip().rstrip(".")
+    for secret in (server.password, server.token):
+        if secret:
+            text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
+    return text
 
 
 def tags_filter(tags: Mapping[str, Any]) -> str:
