@@ -97,6 +97,8 @@ def unknown(what: str, got: object, known: Iterable[str]) -> InputError:
     Unknown metric 'roc-auc'. Known: rmse, roc_auc. Hint: did you mean 'roc_auc'?
     """
     known = sorted(known)
+    if not known:
+        return InputError(f"Unknown {what} {got!r}. There are none.")
     close = difflib.get_close_matches(str(got), known, n=1)
     hint = f" Hint: did you mean {close[0]!r}?" if close else " Hint: use one of the known ones."
     return InputError(f"Unknown {what} {got!r}. Known: {', '.join(known)}.{hint}")

@@ -176,7 +176,7 @@ def find(name: str, *, task: Task | None = None) -> Metric:
     InputError
         There is no such metric, or not for this task; the message lists those there are.
     """
-    known = METRICS if task is None else metric_names(task)
+    known = tuple(METRICS) if task is None else metric_names(task)
     if name not in known:
         raise unknown(f"{task} metric" if task else "metric", name, known)
     return METRICS[name]

@@ -88,6 +88,13 @@ class MetricDifference:
     n_rows: int
     method: str
 
+    def describe(self, *, against: str) -> str:
+        """Say it in half a sentence for people; `against` is what the second model is called."""
+        return (
+            f"{self.metric} {self.challenger:.4f} against the {against}'s {self.champion:.4f}: better by "
+            f"{self.difference:+.4f} [{self.lower:+.4f}, {self.upper:+.4f}] on {self.n_rows} rows"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
         return asdict(self)
