@@ -1,0 +1,36 @@
+"""Reads one Parquet file, column chunk by column chunk; must never hold more than a row group."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from airflow_mlops_provider.data.types import plain_fields
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Where pandas puts an unnamed index, which is no column of the user's.
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+
+
+def scan(opener: Callable[[], pa.NativeFile]) -> tuple[pa.Schema, int]:
+    """Return the schema and the number of rows, from the footer."""
+    import pyarrow.parquet as pq
+
+    with opener() as stream:
+        file = pq.ParquetFile(stream)
+        schema = file.schema_arrow
+        index = [name for name in schema.names if _PANDAS_INDEX.fullmatch(name)]
+        return plain_fields(schema, leave_out=index), file.metadata.num_rows
+
+
+def batches(opener: Callable[[], pa.NativeFile], fields: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Decode the columns wanted and no others."""
+    import pyarrow.parquet as pq
+
+    with opener() as stream:
+        # Without pre-buffering, which would keep all row groups read so far in memory.
+        file = pq.ParquetFile(stream, pre_buffer=False)
+        yield from file.iter_batches(batch_size=batch_rows, columns=fields.names)

@@ -1,0 +1,229 @@
+"""One table out of one or many files: one schema, one row order, one fingerprint; must never read a changed file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.specs import Fingerprint
+from airflow_mlops_provider.data.file_object import FileIdentity, digest, reading
+from airflow_mlops_provider.data.formats import opener_of
+from airflow_mlops_provider.data.locate import FileEntry, locate
+from airflow_mlops_provider.data.source import BATCH_ROWS, DataSource
+from airflow_mlops_provider.data.types import cast_batch, join_types
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Eighteen digits always fit.
+_INT64 = re.compile(r"-?\d{1,18}")
+
+
+def open_files(data: Any) -> TableFiles:
+    """Open files as one table.
+
+    Parameters
+    ----------
+    data : str, pathlib.Path, Asset or sequence of those
+        As for ``locate``.
+
+    Returns
+    -------
+    TableFiles
+        Not read yet, but from now on these files must not change.
+
+    Raises
+    ------
+    InputError
+        Nothing is there, a file has no bytes, or as for ``locate``.
+    """
+    uri, entries = locate(data)
+    return TableFiles(uri=uri, entries=entries)
+
+
+class TableFiles(DataSource):
+    """Rows of one or many files of one format.
+
+    All files must have the same columns, in any order and in types that join: what is an integer in one file may be
+    a float or null in another. Folders named ``key=value`` add columns, unless the files have those columns.
+
+    Parameters
+    ----------
+    uri : str
+        Address of the whole.
+    entries : sequence of FileEntry
+        The files, in row order.
+
+    Raises
+    ------
+    InputError
+        A file has no bytes or cannot be looked up.
+    """
+
+    def __init__(self, *, uri: str, entries: Sequence[FileEntry]) -> None:
+        self._uri = uri
+        self._entries = list(entries)
+        self._seen = [_first_look(entry) for entry in entries]
+
+    @property
+    def uri(self) -> str:
+        """Address of the whole."""
+        return self._uri
+
+    def schema(self) -> pa.Schema:
+        """Return the columns in the order of the first file, then those that folders say."""
+        import pyarrow as pa
+
+        return pa.schema([*self._scanned.inside, *self._scanned.folders])
+
+    def count_rows(self) -> int:
+        """Return the number of rows of all files."""
+        return self._scanned.n_rows
+
+    def batches(
+        self, columns: Sequence[str] | None = None, *, batch_rows: int = BATCH_ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        """Read the files one after the other."""
+        import pyarrow as pa
+
+        if batch_rows < 1:
+            raise InputError(f"batch_rows must be at least 1; got {batch_rows}.")
+        wanted = pa.schema([self.schema().field(name) for name in self.select(columns)])
+        for entry, seen in zip(self._entries, self._seen, strict=True):
+            with reading(entry.file, seen, as_what=entry.format.name):
+                for batch in self._read(entry, wanted, batch_rows):
+                    for start in range(0, batch.num_rows, batch_rows):
+                        yield batch.slice(start, batch_rows)
+
+    def fingerprint(self) -> Fingerprint:
+        """Return the SHA-256 of the file's bytes, or of the sorted names and digests of several files."""
+        digests = [digest(entry.file, seen) for entry, seen in zip(self._entries, self._seen, strict=True)]
+        names = [entry.name for entry in self._entries]
+        whole = digests[0]
+        if len(digests) > 1:
+            whole = sha256(json.dumps(sorted(zip(names, digests, strict=True))).encode()).hexdigest()
+        return Fingerprint(
+            uri=self._uri,
+            sha256=whole,
+            size_bytes=sum(seen.size_bytes for seen in self._seen),
+            rows=self.count_rows(),
+            modified_at=max(seen.modified_at for seen in self._seen).isoformat(),
+        )
+
+    @cached_property
+    def _scanned(self) -> _Scan:
+        schemas, n_rows = [], 0
+        for entry, seen in zip(self._entries, self._seen, strict=True):
+            with reading(entry.file, seen, as_what=entry.format.name):
+                schema, n_file_rows = entry.format.scan(opener_of(entry.file.uri, entry.file.open))
+            _check_names(schema.names, entry)
+            schemas.append(schema)
+            n_rows += n_file_rows
+        if not n_rows:
+            raise InputError(f"{self._uri} has columns but no rows. Hint: check the step that writes it.")
+        inside = _unified(schemas, self._entries)
+        return _Scan(inside=inside, folders=_folder_fields(self._entries, inside.names), n_rows=n_rows)
+
+    def _read(self, entry: FileEntry, wanted: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Read one file's share of the columns and add those that its folders say."""
+        import pyarrow as pa
+
+        known = self._scanned
+        # The file is read even if only its folders are asked, to know how often to repeat what they say.
+        inside = [field for field in wanted if field.name in known.inside.names] or [known.inside.field(0)]
+        opener = opener_of(entry.file.uri, entry.file.open)
+        for batch in entry.format.batches(opener, pa.schema(inside), batch_rows):
+            columns = [
+                batch.column(field.name)
+                if field.name in known.inside.names
+                else pa.repeat(_folder_value(entry, field), batch.num_rows)
+                for field in wanted
+            ]
+            yield cast_batch(pa.RecordBatch.from_arrays(columns, names=wanted.names), wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scan:
+    """What reading all files told: their columns, those that folders add, and the number of rows."""
+
+    inside: pa.Schema
+    folders: pa.Schema
+    n_rows: int
+
+
+def _first_look(entry: FileEntry) -> FileIdentity:
+    try:
+        seen = entry.file.identity()
+    except OSError as error:
+        raise InputError(
+            f"{entry.file.uri} cannot be looked up: {error.strerror}. Hint: check its permissions."
+        ) from error
+    if not seen.size_bytes:
+        raise InputError(f"{entry.file.uri} is empty (0 bytes). Hint: check the step that writes it.")
+    return seen
+
+
+def _check_names(names: Sequence[str], entry: FileEntry) -> None:
+    if not names:
+        raise InputError(f"{entry.file.uri} has no columns. Hint: check the step that writes it.")
+    for position, name in enumerate(names, start=1):
+        if not name.strip():
+            raise InputError(f"{entry.file.uri} has no name for column {position}. Hint: name or drop it.")
+        if names.count(name) > 1:
+            raise InputError(f"{entry.file.uri} has {names.count(name)} columns {name!r}. Hint: rename all but one.")
+
+
+def _unified(schemas: Sequence[pa.Schema], entries: Sequence[FileEntry]) -> pa.Schema:
+    """Join the types of each column over the files."""
+    import pyarrow as pa
+
+    types: dict[str, pa.DataType] = dict(zip(schemas[0].names, schemas[0].types, strict=True))
+    for schema, entry in zip(schemas[1:], entries[1:], strict=True):
+        if odd := set(types).symmetric_difference(schema.names):
+            name = min(odd)
+            has, lacks = (entries[0], entry) if name in types else (entry, entries[0])
+            raise InputError(
+                f"Column {name!r} is in {has.file.uri} but not in {lacks.file.uri}. Hint: write both alike."
+            )
+        for field in schema:
+            joined = join_types(types[field.name], field.type)
+            if joined is None and entry.format.mixed_is_text:
+                joined = pa.string()
+            if joined is None:
+                raise InputError(
+                    f"Column {field.name!r} is {field.type} in {entry.file.uri} but {types[field.name]} in the files "
+                    "before it. Hint: write one type."
+                )
+            types[field.name] = joined
+    return pa.schema(list(types.items()))
+
+
+def _folder_fields(entries: Sequence[FileEntry], inside: Sequence[str]) -> pa.Schema:
+    """Return the columns that folders add: integers where all values look so, else text."""
+    import pyarrow as pa
+
+    keys = list(entries[0].partition)
+    for entry in entries:
+        if set(entry.partition) != set(keys):
+            raise InputError(
+                f"The folders of {entry.file.uri} say {', '.join(entry.partition) or 'nothing'}, those of "
+                f"{entries[0].file.uri} say {', '.join(keys) or 'nothing'}. Hint: read one layout at a time."
+            )
+    fields = []
+    for key in keys:
+        values = [value for entry in entries if (value := entry.partition[key]) is not None]
+        whole = bool(values) and all(_INT64.fullmatch(value) for value in values)
+        fields.append((key, pa.int64() if whole else pa.string()))
+    return pa.schema([field for field in fields if field[0] not in inside])
+
+
+def _folder_value(entry: FileEntry, field: pa.Field) -> pa.Scalar:
+    import pyarrow as pa
+
+    return pa.scalar(entry.partition[field.name], pa.string()).cast(field.type)

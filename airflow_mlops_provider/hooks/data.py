@@ -1,0 +1,99 @@
+"""From an operator's ``data=`` to rows that can be read; the only place where data meet Airflow connections."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.specs import SqlQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from airflow.sdk import Asset
+
+    from airflow_mlops_provider.data.source import DataSource
+
+_SECRET_KEY = re.compile(r"(?i)pass|secret|token|key")
+
+
+def open_data(data: str | Path | Asset | SqlQuery | Sequence[str | Path | Asset]) -> DataSource:
+    """Open what the user calls the data.
+
+    Parameters
+    ----------
+    data : str, Path, Asset, SqlQuery or sequence
+        A path, ``file://`` URI, folder, pattern, asset or a list of those; or a query, which runs now and once.
+
+    Returns
+    -------
+    DataSource
+        To be used as a context manager: the rows of a query are kept on disk until it is closed.
+
+    Raises
+    ------
+    InputError
+        Nothing is there, the data are empty, the connection is not defined or not of a SQL provider, or the
+        database refuses the query.
+    OutageError
+        The database does not answer.
+    """
+    if isinstance(data, SqlQuery):
+        return _open_query(data)
+    from airflow_mlops_provider.data.table_files import open_files
+
+    return open_files(data)
+
+
+def sql_hook(conn_id: str) -> DbApiHook:
+    """Return the hook of an Airflow connection of any SQL provider.
+
+    Raises
+    ------
+    InputError
+        The connection is not defined, its provider is not installed, or it is not of a SQL provider.
+    """
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
+
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise InputError(f"The Airflow connection {conn_id!r} is not defined. Hint: add it, or fix conn_id.") from None
+    try:
+        hook = connection.get_hook()  # type: ignore[no-untyped-call]  # Airflow's own signature
+    # AttributeError: Airflow's own types without a hook, such as generic.
+    except (AirflowException, AttributeError, ImportError) as error:
+        raise InputError(
+            f"No hook for the Airflow connection {conn_id!r} of type {connection.conn_type!r}. "
+            "Hint: install the Airflow provider of that database on the worker."
+        ) from error
+    if not isinstance(hook, DbApiHook):
+        raise InputError(
+            f"The Airflow connection {conn_id!r} is of type {connection.conn_type!r}, which is no SQL database. "
+            "Hint: SqlQuery needs a connection of a SQL provider."
+        )
+    return hook
+
+
+def _open_query(query: SqlQuery) -> DataSource:
+    from airflow_mlops_provider.data.sql import open_query
+
+    hook = sql_hook(query.conn_id)
+    return open_query(
+        connect=hook.get_conn,
+        sql=query.sql,
+        parameters=query.parameters,
+        uri=f"sql://{query.conn_id}",
+        secrets=_secrets_of(hook.connection),
+    )
+
+
+def _secrets_of(connection: Any) -> list[str]:
+    """Return the password and what the extra calls a secret."""
+    extra = connection.extra_dejson
+    return [connection.password or "", *(str(extra[key]) for key in extra if _SECRET_KEY.search(key))]
