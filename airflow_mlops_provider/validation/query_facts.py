@@ -20,10 +20,14 @@ from airflow_mlops_provider.validation.table_facts import aware
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Subquery
+    from sqlalchemy.exc import DBAPIError
 
 # SQLite allows 2,000 result columns, PostgreSQL 1,664.
 COLUMNS_PER_STATEMENT = 500
 VALUES_FOR_TYPE = 1000
+# SQLSTATE classes that a retry does not cure: unsupported, data, constraint, login, catalogue, schema, syntax.
+_FINAL_SQLSTATES = ("0A", "22", "23", "28", "3D", "3F", "42")
+_SQLITE_ERROR = 1
 
 
 def count_query(engine: Engine, sql: str, policy: PreconditionPolicy) -> TableFacts:
@@ -104,28 +108,35 @@ def can_be_pushed_down(query: SqlQuery) -> bool:
 @contextmanager
 def database_errors() -> Iterator[None]:
     """Turn SQLAlchemy's errors into ours; what the driver said is left out where it may quote a value."""
-    from sqlalchemy import exc
+    from sqlalchemy.exc import DBAPIError, ProgrammingError, SQLAlchemyError, TimeoutError
 
     try:
         yield
-    except exc.ProgrammingError as error:
-        raise InputError(f"The database refused the query: {_first_line(error)}.") from None
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
-        # SQLite reports a wrong table or a typing error as operational too.
-        if re.match(r"no such|near |ambiguous|incomplete", _first_line(error)):
-            raise InputError(f"The database refused the query: {_first_line(error)}.") from None
-        raise OutageError(
-            f"The database failed ({type(error).__name__}); nothing was written to it. A retry may succeed."
-        ) from None
-    except exc.SQLAlchemyError as error:
+    except SQLAlchemyError as error:
+        outage = isinstance(error, TimeoutError) or (isinstance(error, DBAPIError) and not _is_final(error))
+        if outage:
+            raise OutageError(
+                f"The database failed ({type(error).__name__}); nothing was written to it. A retry may succeed."
+            ) from None
+        # Only what is said of the statement itself is safe to repeat; a conversion error quotes the value.
+        says = getattr(error, "orig", error)
+        named = isinstance(error, ProgrammingError) or getattr(says, "sqlite_errorcode", None) == _SQLITE_ERROR
+        text = f": {str(says).strip().partition(chr(10))[0]}" if named else ""
         raise InputError(
-            f"The query cannot be evaluated ({type(error).__name__}). Hint: run it by hand; "
-            "the database's message is left out because it may quote data."
+            f"The database refused the query ({type(error).__name__}{text}). Hint: try it in a SQL client."
         ) from None
 
 
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "orig", error)).strip().partition("\n")[0]
+def _is_final(error: DBAPIError) -> bool:
+    """Prefer the database's own code: drivers file errors differently, SQLite all under OperationalError."""
+    from sqlalchemy.exc import InterfaceError, OperationalError
+
+    sqlstate = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    if isinstance(sqlstate, str):
+        return sqlstate.startswith(_FINAL_SQLSTATES)
+    if (sqlite_code := getattr(error.orig, "sqlite_errorcode", None)) is not None:
+        return bool(sqlite_code == _SQLITE_ERROR)
+    return not isinstance(error, OperationalError | InterfaceError)
 
 
 def _names(connection: Connection, sql: str) -> list[str]:
