@@ -10,6 +10,7 @@ from airflow_mlops_provider.core.errors import InputError
 
 Task = Literal["binary", "multiclass", "regression"]
 OnReject = Literal["fail", "skip", "continue"]
+FeatureKind = Literal["numeric", "categorical"]
 SplitMethod = Literal["hash", "random", "stratified", "group", "time"]
 SearchMethod = Literal["grid", "random", "halving"]
 Spec = TypeVar("Spec")
@@ -172,6 +173,56 @@ class Candidate:
         if isinstance(self.estimator, str):
             return self.estimator.rpartition(".")[2]
         return type(self.estimator).__name__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """How a model is trained, apart from which estimators compete.
+
+    Parameters
+    ----------
+    task : {"binary", "multiclass", "regression"} or None
+        None decides from the target's values.
+    positive_class : scalar or None
+        Binary only: the class that counts as positive; None takes the greater one in sort order.
+    features : sequence of str or None
+        Columns to learn from; None takes all but the target and `drop_columns`.
+    drop_columns : sequence of str
+        Columns to leave out, for example identifiers. They may still be keys of the split.
+    split : Split
+        Which rows are held out.
+    metric : str or None
+        What decides among candidates; None takes the task's default.
+    folds : int
+        Folds of the cross-validation, at least 2, or 0 for none.
+    seed : int
+        Of everything random, 0 <= seed < 2**32.
+    class_weight : "balanced", mapping of class to weight, or None
+        Given to the estimator.
+    preprocessing : "auto", None or transformer
+        ``auto``: impute, encode and scale as the estimator needs.
+    """
+
+    task: Task | None = None
+    positive_class: Any = None
+    features: Sequence[str] | None = None
+    drop_columns: Sequence[str] = ()
+    split: Split = field(default_factory=Split)
+    metric: str | None = None
+    folds: int = 5
+    seed: int = 0
+    class_weight: Any = None
+    preprocessing: Any = "auto"
+
+    def __post_init__(self) -> None:
+        if self.task is not None:
+            _one_of("task", "TrainSettings", self.task, get_args(Task))
+        if isinstance(self.features, str) or isinstance(self.drop_columns, str):
+            raise InputError("features and drop_columns of TrainSettings must be lists of column names; got a string.")
+        if isinstance(self.folds, bool) or not isinstance(self.folds, int) or self.folds == 1 or self.folds < 0:
+            raise InputError(f"folds of TrainSettings must be 0 or at least 2; got {self.folds!r}.")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise InputError(f"seed of TrainSettings must be a whole number from 0 to 2**32 - 1; got {self.seed!r}.")
 
 
 def candidates_of(estimator: Any) -> tuple[Candidate, ...]:

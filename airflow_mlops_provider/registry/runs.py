@@ -135,6 +135,11 @@ class LoggedRun:
         with _stored(self, folder or str(local_path)):
             self.registry.client.log_artifact(self.run_id, str(local_path), folder)
 
+    def log_model_files(self, model_id: str, directory: Path) -> None:
+        """Store the files of a model directory as those of a logged model."""
+        with _stored(self, f"model {model_id}"):
+            self.registry.client.log_model_artifacts(model_id, str(directory))
+
     def log_dataset(
         self,
         fingerprint: Fingerprint,

@@ -1,0 +1,84 @@
+"""The promotion operator: a blessed version becomes champion, once, and the record says by whom and instead of whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops_provider.hooks.mlflow import MlflowHook
+from airflow_mlops_provider.operators.base import MLOpsOperator
+from airflow_mlops_provider.operators.model_events import emit, model_outlet
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PromoteModelOperator(MLOpsOperator):
+    """Move the alias ``champion`` to a version whose blessing was made against the present champion.
+
+    Parameters
+    ----------
+    model_name : str
+        Registered model. Templated.
+    version : str or int, optional
+        Version to promote; default the one with alias ``challenger``. Templated, so that it can come from the training
+        task: ``version="{{ ti.xcom_pull('train')['version'] }}"`` or ``train.output["version"]``.
+    **kwargs
+        See :class:`~airflow_mlops_provider.operators.base.MLOpsOperator`. A version without a passing blessing is a
+        bad verdict.
+
+    Notes
+    -----
+    XCom: ``passed, reasons, model_name, version, changed, previous_champion, verdict, model_version_url``. When the
+    champion changed, an asset event on ``mlflow://models/<model_name>`` and on
+    ``mlflow://models/<model_name>@champion`` says so. Promoting the champion again changes nothing and passes.
+    """
+
+    template_fields: Sequence[str] = (*MLOpsOperator.template_fields, "model_name", "version")
+
+    def __init__(self, *, model_name: str, version: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model_name = model_name
+        self.version = version
+        self.outlet = model_outlet(model_name)
+        self.outlets = [*self.outlets, self.outlet]
+
+    def perform(self, context: Context) -> dict[str, Any]:
+        """Promote, or say why not."""
+        from airflow_mlops_provider.registry.promotion import promote
+        from airflow_mlops_provider.registry.versions import CHALLENGER, CHAMPION, resolve
+
+        ti = context["ti"]
+        with MlflowHook(self.mlflow_conn_id).open() as registry:
+            version = resolve(registry, self.model_name, self.version, alias=CHALLENGER)
+            outcome = promote(
+                registry,
+                version,
+                promoted_by={"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id},
+                now=datetime.now(UTC).isoformat(),
+            )
+            url = registry.version_url(model_name=self.model_name, version=version.version)
+        result = {
+            "passed": outcome.promoted,
+            "reasons": list(outcome.reasons),
+            "model_name": self.model_name,
+            "version": version.version,
+            "run_id": version.run_id,
+            "changed": outcome.changed,
+            "previous_champion": outcome.previous,
+            "verdict": outcome.verdict,
+            "model_version_url": url,
+        }
+        if outcome.changed:
+            self.log.info("Champion of %r: version %s after %s", self.model_name, version.version, outcome.previous)
+            extra = {
+                "event": "promoted",
+                "version": version.version,
+                "previous_champion": outcome.previous,
+                "run_id": version.run_id,
+                "metric": version.tags.get("mlops.primary_metric"),
+                "metrics": {version.tags.get("mlops.primary_metric", ""): version.tags.get("mlops.primary_value")},
+            }
+            emit(context, self.outlet, model_name=self.model_name, extra=extra, alias=CHAMPION)
+        return result

@@ -1,0 +1,266 @@
+"""What every training task does with a trained model: log it with its evidence, register it, tell who waits for it.
+
+Shared by the operator and the TaskFlow decorator, so that a model trained by a function is tracked like any other.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops_provider.core.specs import Fingerprint, TrainSettings
+from airflow_mlops_provider.hooks.mlflow import MlflowHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_mlops_provider.registry.evidence import TrainingEvidence
+    from airflow_mlops_provider.registry.runs import LoggedRun
+    from airflow_mlops_provider.registry.versions import Version
+    from airflow_mlops_provider.training.train import Trained
+
+log = logging.getLogger(__name__)
+# MLflow cuts parameters at 6,000 characters; a longer one stays whole in the evidence.
+MAX_PARAM_CHARACTERS = 500
+
+
+def track(
+    context: Context,
+    trained: Trained,
+    *,
+    mlflow_conn_id: str,
+    experiment_name: str,
+    model_name: str,
+    fingerprint: Fingerprint,
+    settings: TrainSettings,
+    trusted_types: tuple[str, ...],
+    operator: str,
+) -> dict[str, Any]:
+    """Log and register a trained model.
+
+    Parameters
+    ----------
+    context : Context
+        Of the running task.
+    trained : Trained
+        The model and what is known of it.
+    mlflow_conn_id, experiment_name, model_name : str
+        Where to.
+    fingerprint : Fingerprint
+        Of the data.
+    settings : TrainSettings
+        It was trained with.
+    trusted_types : tuple of str
+        Types in the model that the user vouches for.
+    operator : str
+        Name of the operator, for the run's tags.
+
+    Returns
+    -------
+    dict
+        The XCom: ``model_name, version, run_id, experiment_id, model_uri, run_url, report_url, model_version_url,
+        metric, metrics, baseline, candidate, candidates, rows, digest, fingerprint``.
+    """
+    from airflow_mlops_provider.registry.evidence import write_evidence
+    from airflow_mlops_provider.registry.models import log_model, write_model
+    from airflow_mlops_provider.registry.runs import logged_run
+    from airflow_mlops_provider.registry.versions import register
+    from airflow_mlops_provider.reports.training import training_report
+
+    with tempfile.TemporaryDirectory(prefix="mlops-training-") as folder:
+        evidence = evidence_of(trained, settings=settings, fingerprint=fingerprint, dag_folder=_dag_folder(context))
+        # Refused types and a full disk show here, before anything is left in MLflow.
+        size = write_model(
+            trained.model,
+            Path(folder) / "model",
+            kinds=evidence.kinds,
+            task=evidence.task,
+            requirements=evidence.requirements,
+            trusted_types=trusted_types,
+        )
+        evidence = evidence.with_size(size)
+        figures = figures_of(trained, seed=settings.seed)
+        with MlflowHook(mlflow_conn_id).open() as registry:
+            tags = {**context_tags(context, operator), "mlops.model_name": model_name}
+            with logged_run(
+                registry, experiment_name=experiment_name, run_name=f"train {model_name}", tags=tags
+            ) as run:
+                _log_numbers(run, trained, evidence, fingerprint)
+                write_evidence(run, evidence, trained.prepared.training_rows)
+                for name, svg in figures.items():
+                    run.log_text(svg, f"figures/{name}")
+                report = training_report(model_name=model_name, evidence=evidence.to_dict(), figures=figures)
+                run.log_text(report, REPORT)
+                model_id = log_model(run, Path(folder) / "model", params=trained.result.params)
+                version = register(
+                    registry,
+                    model_name=model_name,
+                    model_id=model_id,
+                    run_id=run.run_id,
+                    tags=_version_tags(evidence),
+                    description=f"{evidence.candidate}, trained by {context['dag'].dag_id}.",
+                )
+                log.info("Registered %s as challenger", version.label)
+            return _result(run, version, evidence)
+
+
+REPORT = "reports/training.html"
+
+
+def context_tags(context: Context, operator: str) -> dict[str, str]:
+    """Return the tags that say which try of which task made an MLflow run."""
+    from airflow_mlops_provider.registry.runs import task_tags
+
+    ti = context["ti"]
+    return task_tags(
+        dag_id=ti.dag_id,
+        task_id=ti.task_id,
+        run_id=ti.run_id,
+        try_number=ti.try_number,
+        map_index=-1 if ti.map_index is None else ti.map_index,
+        operator=operator,
+    )
+
+
+def evidence_of(
+    trained: Trained, *, settings: TrainSettings, fingerprint: Fingerprint, dag_folder: Path
+) -> TrainingEvidence:
+    """Put together the record that the version carries."""
+    from airflow_mlops_provider.registry.evidence import TrainingEvidence
+    from airflow_mlops_provider.training.environment import git_commit, python_version, requirements_of
+
+    prepared = trained.prepared
+    return TrainingEvidence(
+        task=prepared.target.task,
+        target=prepared.target_name,
+        classes=[_json_scalar(one) for one in prepared.target.classes],
+        metric=prepared.metric,
+        metrics={name: one.to_dict() for name, one in trained.metrics.items()},
+        baseline_metrics={name: one.to_dict() for name, one in trained.baseline_metrics.items()},
+        baseline=list(trained.baseline.constants),
+        candidate=trained.result.name,
+        params=_texts(trained.result.params),
+        candidates=[
+            {
+                "name": one.name,
+                "params": _texts(one.params),
+                "fold_scores": list(one.fold_scores),
+                "mean": one.mean,
+                "seconds": round(one.seconds, 3),
+            }
+            for one in trained.results
+        ],
+        kinds=dict(prepared.features.kinds),
+        dropped=dict(prepared.features.dropped),
+        importances={name: list(pair) for name, pair in trained.importances.items()},
+        identity_columns=list(prepared.identity_columns),
+        split={**asdict(settings.split), "columns": list(settings.split.columns)},
+        rows=len(prepared.rows),
+        holdout_rows=len(prepared.holdout_rows),
+        fingerprint=fingerprint.to_dict(),
+        seed=settings.seed,
+        digest=trained.digest,
+        requirements=requirements_of(trained.model),
+        python=python_version(),
+        git_commit=git_commit(dag_folder),
+        model_size_bytes=0,
+    )
+
+
+def figures_of(trained: Trained, *, seed: int) -> dict[str, str]:
+    """Draw the figures of a trained model as SVG."""
+    from airflow_mlops_provider.reports.figures import importance_figure, prediction_figures
+
+    return {
+        **prediction_figures(trained.predictions, seed=seed),
+        "importances.svg": importance_figure(trained.importances, metric=trained.prepared.metric),
+    }
+
+
+def _log_numbers(run: LoggedRun, trained: Trained, evidence: TrainingEvidence, fingerprint: Fingerprint) -> None:
+    run.log_params(
+        {
+            "candidate": evidence.candidate,
+            "target": evidence.target,
+            "task": evidence.task,
+            "seed": evidence.seed,
+            "split": evidence.split["method"],
+            "holdout_share": evidence.split["holdout_share"],
+            "features": len(evidence.kinds),
+            **{f"model.{name}": str(value)[:MAX_PARAM_CHARACTERS] for name, value in evidence.params.items()},
+        }
+    )
+    metrics: dict[str, float] = {"rows_training": evidence.rows, "rows_holdout": evidence.holdout_rows}
+    for name, one in trained.metrics.items():
+        metrics |= {
+            f"holdout_{name}": one.value,
+            f"holdout_{name}_lower": one.lower,
+            f"holdout_{name}_upper": one.upper,
+        }
+    metrics |= {f"baseline_{name}": one.value for name, one in trained.baseline_metrics.items()}
+    metrics |= {f"cv.{one.name}.{evidence.metric}": one.mean for one in trained.results if one.mean is not None}
+    run.log_metrics(metrics)
+    for fold, score in enumerate(trained.result.fold_scores):
+        run.log_metrics({f"fold_{evidence.metric}": score}, step=fold)
+    run.log_dataset(fingerprint, context="training", columns=dict(evidence.kinds))
+    tags = {"mlops.digest": evidence.digest, "mlops.python": evidence.python}
+    if evidence.git_commit:
+        tags["mlflow.source.git.commit"] = evidence.git_commit
+    run.set_tags(tags)
+
+
+def _version_tags(evidence: TrainingEvidence) -> dict[str, str]:
+    primary = evidence.metrics[evidence.metric]
+    return {
+        "mlops.primary_metric": evidence.metric,
+        "mlops.primary_value": f"{primary['value']:.6g}",
+        "mlops.primary_lower": f"{primary['lower']:.6g}",
+        "mlops.primary_upper": f"{primary['upper']:.6g}",
+        "mlops.candidate": evidence.candidate,
+        "mlops.digest": evidence.digest,
+        "mlops.data_sha256": str(evidence.fingerprint["sha256"]),
+    }
+
+
+def _result(run: LoggedRun, version: Version, evidence: TrainingEvidence) -> dict[str, Any]:
+    brief = {name: {key: one[key] for key in ("value", "lower", "upper")} for name, one in evidence.metrics.items()}
+    return {
+        "model_name": version.model_name,
+        "version": version.version,
+        "model_uri": f"models:/{version.model_name}/{version.version}",
+        "run_id": run.run_id,
+        "experiment_id": run.experiment_id,
+        "run_url": run.url(),
+        "report_url": run.url(REPORT),
+        "model_version_url": run.registry.version_url(model_name=version.model_name, version=version.version),
+        "metric": evidence.metric,
+        "metrics": brief,
+        "baseline": {name: one["value"] for name, one in evidence.baseline_metrics.items()},
+        "candidate": evidence.candidate,
+        "candidates": [{"name": one["name"], "mean": one["mean"]} for one in evidence.candidates],
+        "rows": {"training": evidence.rows, "holdout": evidence.holdout_rows},
+        "digest": evidence.digest,
+        "fingerprint": dict(evidence.fingerprint),
+    }
+
+
+def _dag_folder(context: Context) -> Path:
+    fileloc = getattr(context["dag"], "fileloc", None)
+    return Path(fileloc).parent if fileloc else Path.cwd()
+
+
+def _json_scalar(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _texts(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as JSON values; what is no plain scalar becomes its representation."""
+    plain = {name: _json_scalar(value) for name, value in params.items()}
+    return {
+        name: value if value is None or isinstance(value, str | int | float | bool) else repr(value)
+        for name, value in plain.items()
+    }

@@ -1,0 +1,180 @@
+"""Pictures of how a model predicts, as SVG text; draws what it is given and computes only what a picture needs.
+
+Figures are made without pyplot, whose global state is shared by everything in the process.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops_provider.core.predictions import Predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, ACCENT, QUIET = "#1f2933", "#0b6e99", "#9aa5b1"
+# Scatter plots of more rows than this are heavy to open and show nothing more.
+MAX_POINTS = 2_000
+MAX_CONFUSION_CLASSES = 25
+MAX_IMPORTANCES = 20
+
+
+def prediction_figures(predictions: Predictions, *, seed: int = 0) -> dict[str, str]:
+    """Draw what fits the task.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        On held-out rows.
+    seed : int
+        For the sample of points in scatter plots.
+
+    Returns
+    -------
+    dict of str to str
+        File name to SVG text: ROC, precision-recall, calibration and confusion for classes, residuals for regression.
+    """
+    if predictions.task == "regression":
+        return {"residuals.svg": _residuals(predictions, seed)}
+    figures = {"confusion.svg": _confusion(predictions)}
+    if predictions.task == "binary":
+        scores: Any = None
+        if predictions.probabilities is not None:
+            scores = predictions.probabilities[:, 1]
+            figures["calibration.svg"] = _calibration(predictions)
+        elif predictions.margins is not None:
+            scores = predictions.margins
+        if scores is not None:
+            figures |= {"roc.svg": _roc(predictions, scores), "precision_recall.svg": _pr(predictions, scores)}
+    elif predictions.probabilities is not None:
+        figures["roc.svg"] = _roc_per_class(predictions)
+    return figures
+
+
+def importance_figure(importances: Mapping[str, tuple[float, float]], *, metric: str) -> str:
+    """Draw the greatest permutation importances as bars with their standard deviation."""
+    shown = list(importances.items())[:MAX_IMPORTANCES][::-1]
+    figure, axes = _canvas(height=max(2.0, 0.28 * len(shown) + 1))
+    axes.barh(
+        [name for name, _ in shown],
+        [mean for _, (mean, _) in shown],
+        xerr=[deviation for _, (_, deviation) in shown],
+        color=ACCENT,
+        ecolor=QUIET,
+    )
+    axes.set_xlabel(f"fall of {metric} when the column is shuffled")
+    return _svg(figure)
+
+
+def _canvas(*, width: float = 5.2, height: float = 4.2) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK)
+    return figure, axes
+
+
+def _svg(figure: Figure) -> str:
+    import matplotlib as mpl
+
+    text = io.StringIO()
+    # A fixed salt and no date: the same figure gives the same bytes. Text stays text, so that it can be searched.
+    with mpl.rc_context({"svg.hashsalt": "mlops", "svg.fonttype": "none"}):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    return text.getvalue()
+
+
+def _roc(predictions: Predictions, scores: Any) -> str:
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    figure, axes = _canvas()
+    false, true, _ = roc_curve(predictions.y_true, scores)
+    axes.plot(false, true, color=ACCENT, label=f"area {roc_auc_score(predictions.y_true, scores):.3f}")
+    axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":", label="chance")
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
+    axes.legend(loc="lower right", frameon=False)
+    return _svg(figure)
+
+
+def _roc_per_class(predictions: Predictions) -> str:
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    assert predictions.probabilities is not None  # noqa: S101 - the caller's condition, told to the type checker
+    figure, axes = _canvas()
+    for code, label in list(enumerate(predictions.labels))[:10]:
+        is_class = predictions.y_true == code
+        scores = predictions.probabilities[:, code]
+        false, true, _ = roc_curve(is_class, scores)
+        axes.plot(false, true, label=f"{label}: area {roc_auc_score(is_class, scores):.3f}")
+    axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":")
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC, one class against the rest")
+    axes.legend(loc="lower right", frameon=False, fontsize="small")
+    return _svg(figure)
+
+
+def _pr(predictions: Predictions, scores: Any) -> str:
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
+    figure, axes = _canvas()
+    precision, recall, _ = precision_recall_curve(predictions.y_true, scores)
+    area = average_precision_score(predictions.y_true, scores)
+    axes.plot(recall, precision, color=ACCENT, label=f"average precision {area:.3f}")
+    share = float((predictions.y_true == 1).mean())
+    axes.axhline(share, color=QUIET, linestyle=":", label=f"share of positives {share:.3f}")
+    axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02), title="Precision and recall")
+    axes.legend(loc="upper right", frameon=False)
+    return _svg(figure)
+
+
+def _calibration(predictions: Predictions) -> str:
+    from sklearn.calibration import calibration_curve
+
+    assert predictions.probabilities is not None  # noqa: S101 - the caller's condition, told to the type checker
+    figure, axes = _canvas()
+    observed, said = calibration_curve(
+        predictions.y_true, predictions.probabilities[:, 1], n_bins=10, strategy="quantile"
+    )
+    axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":", label="perfect")
+    axes.plot(said, observed, color=ACCENT, marker="o", label="tenths of the rows")
+    axes.set(xlabel="mean predicted probability", ylabel="observed share of positives", title="Calibration")
+    axes.legend(loc="upper left", frameon=False)
+    return _svg(figure)
+
+
+def _confusion(predictions: Predictions) -> str:
+    import numpy as np
+    from sklearn.metrics import confusion_matrix
+
+    labels = predictions.labels[:MAX_CONFUSION_CLASSES]
+    counts = confusion_matrix(predictions.y_true, predictions.predicted, labels=np.arange(len(labels)))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = max(3.2, 0.55 * len(labels) + 2)
+    figure, axes = _canvas(width=side + 0.6, height=side)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*counts.shape):
+        colour = "white" if shares[row, column] > 0.5 else INK
+        axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(labels)), labels, rotation=45 if len(labels) > 4 else 0)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set(xlabel="predicted", ylabel="true", title="Confusion (rows; shade: share of the true class)")
+    return _svg(figure)
+
+
+def _residuals(predictions: Predictions, seed: int) -> str:
+    import numpy as np
+
+    keep = np.arange(predictions.n_rows)
+    if len(keep) > MAX_POINTS:
+        keep = np.random.default_rng(seed).choice(keep, MAX_POINTS, replace=False)
+    said = predictions.predicted[keep]
+    figure, axes = _canvas()
+    axes.scatter(said, predictions.y_true[keep] - said, s=12, alpha=0.5, color=ACCENT, edgecolors="none")
+    axes.axhline(0, color=QUIET, linestyle=":")
+    axes.set(xlabel="predicted", ylabel="true minus predicted", title="Residuals")
+    return _svg(figure)
