@@ -24,7 +24,8 @@ def _ratio(part: Floats, whole: Floats, *, undefined: float) -> Floats:
     import numpy as np
 
     result = np.full(np.broadcast_shapes(part.shape, whole.shape), undefined)
-    return np.divide(part, whole, out=result, where=whole > 0)
+    np.divide(part, whole, out=result, where=whole > 0)
+    return result
 
 
 def _split_counts(sums: Floats) -> tuple[Floats, Floats, Floats]:
@@ -56,7 +57,8 @@ def f1s(sums: Floats) -> Floats:
 def accuracy(sums: Floats) -> Floats:
     """Share of rows whose class is predicted."""
     hits, true, _ = _split_counts(sums)
-    return hits.sum(axis=-1) / true.sum(axis=-1)
+    right: Floats = hits.sum(axis=-1) / true.sum(axis=-1)
+    return right
 
 
 def of_positive(shares: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
@@ -118,7 +120,8 @@ def calibration_error(sums: Floats) -> Floats:
     """Mean over rows of the bins' absolute sums of residuals; see :func:`binned_residuals`."""
     import numpy as np
 
-    return np.abs(sums[..., 1:]).sum(axis=-1) / sums[..., 0]
+    error: Floats = np.abs(sums[..., 1:]).sum(axis=-1) / sums[..., 0]
+    return error
 
 
 def squared_errors(predictions: Predictions) -> Floats:

@@ -73,7 +73,7 @@ class SumMetric(Metric):
     """A metric of per-row contributions, shape (n, sums), from their sums, shape (..., sums), to the value.
 
     The first sum is the number of rows. A norm of the other sums is biased upwards by their noise, so it needs
-    :func:`~airflow_mlops_provider.core.intervals.norm_interval`.
+    :func:`~airflow_mlops_provider.core.bootstrap.norm_interval`.
     """
 
     contributions: Callable[[Predictions], Floats]

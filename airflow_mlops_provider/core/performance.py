@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core import uncertainty
+from airflow_mlops_provider.core.bootstrap import check_finite
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.metrics import Metric, check_defined, find, supported
 
@@ -222,7 +222,7 @@ def compare(
     difference = result.challenger - result.champion
     if not found.greater_is_better:
         difference, lower, upper = -difference, -upper, -lower
-    _check_finite(metric, difference, lower, upper)
+    check_finite(metric, difference, lower, upper)
     return MetricDifference(
         metric=metric,
         challenger=result.challenger,
@@ -255,6 +255,9 @@ def _quiet_overflow() -> AbstractContextManager[None]:
 def _check_same_rows(challenger: Predictions, champion: Predictions) -> None:
     import numpy as np
 
+    if challenger.n_rows < 2:
+        raise InputError("A paired comparison has no interval on 1 row. Hint: evaluate on more rows.")
+
     for name in ("task", "labels", "n_rows"):
         ours, theirs = getattr(challenger, name), getattr(champion, name)
         if ours != theirs:
@@ -270,16 +273,8 @@ def _check_same_rows(challenger: Predictions, champion: Predictions) -> None:
         )
 
 
-def _check_finite(name: str, *values: float) -> None:
-    if not all(isfinite(value) for value in values):
-        raise InputError(
-            f"{name} is not a finite number: {', '.join(map(str, values))}. "
-            "Hint: look for extreme values in the target and the predictions."
-        )
-
-
 def _value(metric: Metric, found: uncertainty.Estimate, n_rows: int, confidence: float) -> MetricValue:
-    _check_finite(metric.name, found.value, *found.interval)
+    check_finite(metric.name, found.value, *found.interval)
     return MetricValue(
         name=metric.name,
         value=found.value,

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_mlops_provider.core import intervals, ranking
-from airflow_mlops_provider.core.intervals import Interval, Units
+from airflow_mlops_provider.core import bootstrap, intervals, ranking
+from airflow_mlops_provider.core.bootstrap import Units
+from airflow_mlops_provider.core.intervals import Interval
 from airflow_mlops_provider.core.metric_sums import confusion_contributions
 from airflow_mlops_provider.core.metrics import CountMetric, Metric, RankingMetric, SumMetric
 
@@ -73,7 +74,7 @@ def difference(metric: Metric, challenger: Predictions, champion: Predictions, s
         found = _sums_difference(metric, units, settings)
     elif isinstance(metric, SumMetric):
         parts = [metric.contributions(model) for model in (challenger, champion)]
-        units = intervals.in_blocks(np.hstack(parts), seed=settings.seed)
+        units = bootstrap.in_blocks(np.hstack(parts), seed=settings.seed)
         found = _sums_difference(metric, units, settings)
     if found.interval[0] == found.interval[1] and abs(found.interval[0]) > 1e-12:
         # Every row speaks for the same model, which few rows do by chance: no spread is no certainty.
@@ -162,8 +163,8 @@ def _estimate_f1_macro(metric: CountMetric, units: Units, value: float, settings
 
 
 def _bootstrap(units: Units, statistic: Callable[[Floats], Floats], name: str, settings: Settings) -> Interval:
-    resampled = intervals.bootstrap_sums(units, n_resamples=settings.n_resamples, seed=settings.seed)
-    return intervals.bca(units, resampled, statistic, confidence=settings.confidence, name=name)
+    resampled = bootstrap.bootstrap_sums(units, n_resamples=settings.n_resamples, seed=settings.seed)
+    return bootstrap.bca(units, resampled, statistic, confidence=settings.confidence, name=name)
 
 
 def _on_columns(statistic: Callable[[Floats], Floats], start: int, stop: int) -> Callable[[Floats], Floats]:
@@ -176,17 +177,17 @@ def _estimate_sums(metrics: list[SumMetric], predictions: Predictions, settings:
     if not metrics:
         return {}
     parts = [metric.contributions(predictions) for metric in metrics]
-    units = intervals.in_blocks(np.hstack(parts), seed=settings.seed)
-    resampled = intervals.bootstrap_sums(units, n_resamples=settings.n_resamples, seed=settings.seed)
+    units = bootstrap.in_blocks(np.hstack(parts), seed=settings.seed)
+    resampled = bootstrap.bootstrap_sums(units, n_resamples=settings.n_resamples, seed=settings.seed)
     results, start = {}, 0
     for metric, part in zip(metrics, parts, strict=True):
         columns = slice(start, start := start + part.shape[1])
         own = Units(contributions=units.contributions[:, columns], counts=units.counts)
         sums, confidence = resampled[:, columns], settings.confidence
         if metric.is_norm:
-            interval = intervals.norm_interval(own, sums, metric.of_sums, confidence=confidence)
+            interval = bootstrap.norm_interval(own, sums, metric.of_sums, confidence=confidence)
         else:
-            interval = intervals.bca(own, sums, metric.of_sums, confidence=confidence, name=metric.name)
+            interval = bootstrap.bca(own, sums, metric.of_sums, confidence=confidence, name=metric.name)
         results[metric.name] = Estimate(
             value=float(metric.of_sums(own.total)),
             interval=interval,
