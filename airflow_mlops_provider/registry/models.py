@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,25 +81,40 @@ def write_model(
         The model holds types that nobody vouches for.
     """
     import mlflow.sklearn
-    import skops.io
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
-    needed = skops.io.get_untrusted_types(data=skops.io.dumps(model))
+    with _quiet_skops() as skops_io:
+        needed = skops_io.get_untrusted_types(data=skops_io.dumps(model))
     _require_trusted(needed, trusted_types, where="The model")
     columns: list[ColSpec | TensorSpec] = [
         ColSpec("double" if kind == "numeric" else "string", name, required=False) for name, kind in kinds.items()
     ]
     output = ColSpec("double" if task == "regression" else "string", "prediction")
-    mlflow.sklearn.save_model(
-        model,
-        str(directory),
-        serialization_format="skops",
-        skops_trusted_types=needed,
-        signature=ModelSignature(inputs=Schema(columns), outputs=Schema([output])),
-        pip_requirements=list(requirements),
-    )
+    with _quiet_skops():
+        mlflow.sklearn.save_model(
+            model,
+            str(directory),
+            serialization_format="skops",
+            skops_trusted_types=needed,
+            signature=ModelSignature(inputs=Schema(columns), outputs=Schema([output])),
+            pip_requirements=list(requirements),
+        )
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+@contextmanager
+def _quiet_skops() -> Iterator[Any]:
+    """Import and use skops without warnings.
+
+    To name a NumPy ufunc it asks every imported module for an attribute of that name, and each of Airflow's deprecated
+    modules that it asks would warn: a thousand lines in the task's log.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import skops.io
+
+        yield skops.io
 
 
 def _require_trusted(needed: Sequence[str], trusted_types: Sequence[str], *, where: str) -> None:
@@ -176,16 +193,15 @@ def load_model(
 
 
 def _read(path: Path, *, where: str, trusted_types: Sequence[str]) -> Any:
-    import skops.io
-
     if not path.exists() or not stat.S_ISREG(os.lstat(path).st_mode):
         raise InputError(
             f"{where} has no {MODEL_FILE}: it was not saved by this package, or its files were changed. "
             "Hint: only skops files are loaded; train the model with TrainModelOperator."
         )
     try:
-        _require_trusted(skops.io.get_untrusted_types(file=path), trusted_types, where=where)
-        return skops.io.load(path, trusted=[*TRUSTED_TYPES, *trusted_types])
+        with _quiet_skops() as skops_io:
+            _require_trusted(skops_io.get_untrusted_types(file=path), trusted_types, where=where)
+            return skops_io.load(path, trusted=[*TRUSTED_TYPES, *trusted_types])
     except InputError:
         raise
     except Exception as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,6 +103,7 @@ class TrackingServer:
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(self.request_retries),
             "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             # A model's files are data: nothing that MLflow loads by itself may run code from them.
             "MLFLOW_ALLOW_MODEL_CODE_EXECUTION": "false",
             "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
@@ -242,7 +244,8 @@ def _status_and_code(error: MlflowException | RequestException) -> tuple[int, st
 
 def _scrub(text: str, server: TrackingServer) -> str:
     text = text.split("[SQL:", maxsplit=1)[0].strip().rstrip(".")
-    for secret in (server.password, server.token):
+    basic = b64encode(f"{server.username}:{server.password}".encode()).decode() if server.password else None
+    for secret in (basic, server.password, server.token):
         if secret:
             text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
     return text

@@ -162,7 +162,7 @@ def _confusion(predictions: Predictions) -> str:
         axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour)
     axes.set_xticks(range(len(labels)), labels, rotation=45 if len(labels) > 4 else 0)
     axes.set_yticks(range(len(labels)), labels)
-    axes.set(xlabel="predicted", ylabel="true", title="Confusion (rows; shade: share of the true class)")
+    axes.set(xlabel="predicted", ylabel="true", title="Confusion")
     return _svg(figure)
 
 

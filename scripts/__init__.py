@@ -1,0 +1,1 @@
+"""Programs behind the Makefile; not part of the package."""
