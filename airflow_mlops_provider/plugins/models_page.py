@@ -112,11 +112,12 @@ async def _table_or_problem(reader: _Reader) -> tuple[ModelTable | None, str]:
         # The details may quote the server; they belong into the log, not before every visitor.
         log.warning("The page of models cannot read MLflow: %s", error)
         if isinstance(error, InputError):
-            return (
-                None,
-                "MLflow refused, or the connection mlflow_default cannot be used. The API server's log says why.",
-            )
-        return None, "MLflow cannot be reached."
+            return None, "MLflow refused, or the connection mlflow_default cannot be used; see the API server log."
+        return None, "MLflow cannot be reached; see the API server log."
+    except Exception:
+        # One broken registry must not look like a broken Airflow.
+        log.exception("The page of models failed.")
+        return None, "The models cannot be read; see the API server log."
 
 
 def _run_url(airflow_path: str, readable: set[str], run: DagRunRef | None) -> str | None:
