@@ -37,8 +37,12 @@ _AGGREGATES = (
     "expect_column_proportion_of_",
     "expect_column_kl_divergence_",
 )
-# The driver's words for a lost connection; a wrong column or type has other names.
-_OUTAGES = frozenset({"OperationalError", "InterfaceError", "DisconnectionError", "TimeoutError"})
+# How SQLAlchemy files a lost connection; SQLite files a wrong statement there too.
+_OUTAGE = re.compile(
+    r"^sqlalchemy\.exc\.(OperationalError|InterfaceError|TimeoutError)\b(?!: \(sqlite3\.\w+\) (no such|near|wrong))",
+    re.M,
+)
+_LOST = "the database did not answer"
 UNEXPECTED_VALUES_SHOWN = 20
 SETTINGS_LENGTH = 300
 
@@ -112,8 +116,8 @@ def run_in_database(
             outcomes = _run(expectations, batch, columns, include_unexpected_values)
         finally:
             source.get_engine().dispose()
-    if lost := [outcome for outcome in outcomes if outcome.error and outcome.error.split()[0] in _OUTAGES]:
-        raise OutageError(f"The database failed while {lost[0].sentence()}. Nothing was written. A retry may succeed.")
+    if any(outcome.error == _LOST for outcome in outcomes):
+        raise OutageError("The database failed while expectations ran; nothing was written. A retry may succeed.")
     return outcomes
 
 
@@ -151,25 +155,30 @@ def _run(
 ) -> tuple[ExpectationOutcome, ...]:
     from great_expectations.core import ExpectationSuite
 
-    suite = ExpectationSuite(name="suite")
+    numbered = []
     for number, expectation in enumerate(expectations):
-        numbered = expectation.to_domain_obj().configuration
-        numbered.meta = {**(numbered.meta or {}), _NUMBER: number}
-        suite.add_expectation_configuration(numbered)
+        configuration = expectation.to_domain_obj().configuration
+        configuration.meta = {**(configuration.meta or {}), _NUMBER: number}
+        numbered.append(configuration.to_domain_obj())
+    # Given to the constructor, because adding to a suite replaces an expectation of the same type on the same column.
+    suite = ExpectationSuite(name="suite", expectations=numbered)
     shown = UNEXPECTED_VALUES_SHOWN if include else 0
     result_format = {"result_format": "BASIC", "partial_unexpected_count": shown}
     # ValidationDefinition.run() would fail on numpy booleans in results (quantiles); Batch.validate() does not.
     results = batch.validate(suite, result_format=result_format).results
     found = {result.expectation_config.meta[_NUMBER]: result for result in results if result.expectation_config}
     return tuple(
-        _outcome(expectation, found[number], columns, include) for number, expectation in enumerate(expectations)
+        _outcome(expectation, found.get(number), columns, include) for number, expectation in enumerate(expectations)
     )
 
 
 def _outcome(
-    expectation: ExpectationConfiguration, result: ExpectationValidationResult, columns: Sequence[str], include: bool
+    expectation: ExpectationConfiguration,
+    result: ExpectationValidationResult | None,
+    columns: Sequence[str],
+    include: bool,
 ) -> ExpectationOutcome:
-    details: Mapping[str, Any] = result.result or {}
+    details: Mapping[str, Any] = (result and result.result) or {}
     error = _error(expectation, result, columns) or _unchecked(details)
     count, percent = details.get("unexpected_count"), _number(details.get("unexpected_percent"))
     tellable = include or expectation.type.startswith(_AGGREGATES)
@@ -179,7 +188,7 @@ def _outcome(
         column=_column(expectation),
         settings=_settings(expectation),
         severity=str(getattr(expectation.severity, "value", expectation.severity)),
-        success=bool(result.success) and error is None,
+        success=bool(result and result.success) and error is None,
         unexpected_count=None if error or count is None else int(count),
         unexpected_share=None if error or percent is None else percent / 100,
         observed_value=_number(details.get("observed_value")) if tellable else None,
@@ -189,8 +198,10 @@ def _outcome(
 
 
 def _error(
-    expectation: ExpectationConfiguration, result: ExpectationValidationResult, columns: Sequence[str]
+    expectation: ExpectationConfiguration, result: ExpectationValidationResult | None, columns: Sequence[str]
 ) -> str | None:
+    if result is None:
+        return "Great Expectations gave no result for it"
     info = result.exception_info or {}
     # One exception of the expectation itself, or one for each metric it is made of.
     infos = [info] if "raised_exception" in info else list(info.values())
@@ -200,9 +211,10 @@ def _error(
     absent = [name for name in _columns(expectation) if name not in columns]
     if absent:
         return f"column {', '.join(map(repr, absent))} is missing"
-    return (
-        f"{_cause(str(raised[0].get('exception_traceback')))} (of the values' type, or of the expectation's settings)"
-    )
+    tracebacks = [str(each.get("exception_traceback")) for each in raised]
+    if any(_OUTAGE.search(traceback) for traceback in tracebacks):
+        return _LOST
+    return f"{_cause(tracebacks[0])} was raised; the type of the values may not suit it"
 
 
 def _unchecked(details: Mapping[str, Any]) -> str | None:
