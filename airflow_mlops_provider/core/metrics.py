@@ -132,6 +132,7 @@ _TABLE: tuple[Metric, ...] = (
         name="calibration_error",
         tasks=_BINARY,
         greater_is_better=False,
+        needs="all_classes",
         probabilities=True,
         contributions=sums.binned_residuals,
         of_sums=sums.calibration_error,
