@@ -6,6 +6,7 @@ exact values are a contract: changing this module moves rows between the sides o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -85,11 +86,11 @@ def _check_columns(table: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> 
         raise InputError(f"columns to hash must be a sequence of at least one name; got {columns!r}.")
     if len(set(columns)) != len(columns):
         raise InputError(f"columns to hash must not repeat; got {list(columns)!r}.")
-    known = table.schema.names
+    counts = Counter(table.schema.names)
     for name in columns:
-        if known.count(name) != 1:
-            found = "is missing from" if name not in known else "appears more than once in"
-            raise InputError(f"Column {name!r} to hash {found} the table, which has {', '.join(known)}.")
+        if counts[name] != 1:
+            found = "is missing from" if name not in counts else "appears more than once in"
+            raise InputError(f"Column {name!r} to hash {found} the table, which has {', '.join(counts)}.")
 
 
 def _seed(name: str) -> int:

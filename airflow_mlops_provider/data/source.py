@@ -98,8 +98,8 @@ class DataSource(ABC):
         import pyarrow as pa
 
         names = self.select(columns)
-        known = self.schema()
-        return pa.Table.from_batches(self.batches(names), schema=pa.schema([known.field(name) for name in names]))
+        known = {field.name: field for field in self.schema()}
+        return pa.Table.from_batches(self.batches(names), schema=pa.schema([known[name] for name in names]))
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Read the columns into memory as pandas; parameters and errors as for `batches`.
@@ -123,9 +123,9 @@ class DataSource(ABC):
         InputError
             A name is unknown or repeated, or there is none.
         """
-        known: list[str] = self.schema().names
+        known = dict.fromkeys(self.schema().names)
         if columns is None:
-            return known
+            return list(known)
         if isinstance(columns, str) or not columns or len(set(columns)) != len(columns):
             raise InputError(f"columns must be a sequence of different names, at least one; got {columns!r}.")
         for name in columns:

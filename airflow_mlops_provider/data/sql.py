@@ -7,6 +7,7 @@ where a column's type widens, so nothing is written twice.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -196,9 +197,9 @@ def _names_of(cursor: Any, uri: str) -> list[str]:
     if cursor.description is None:
         raise InputError(f"The statement of {uri} returns no rows. Hint: give one SELECT.")
     names = [column[0] for column in cursor.description]
-    for name in names:
-        if not name.strip() or names.count(name) > 1:
-            raise InputError(f"The query of {uri} has {names.count(name)} columns named {name!r}. Hint: use AS.")
+    for name, count in Counter(names).items():
+        if not name.strip() or count > 1:
+            raise InputError(f"The query of {uri} has {count} columns named {name!r}. Hint: use AS.")
     return names
 
 

@@ -57,8 +57,8 @@ def _translated(error: Exception, uri: str, secrets: Sequence[str]) -> Exception
         return None
     text = f"{type(error).__name__}: {_scrubbed(str(error), secrets)}"
     if _is_final(error, names):
-        return InputError(f"The query of {uri} is refused by the database. {text} Hint: try it in a SQL client.")
-    return OutageError(f"The database of {uri} did not answer the query, which changed nothing there. {text}")
+        return InputError(f"The query of {uri} is refused by the database. {text}. Hint: try it in a SQL client.")
+    return OutageError(f"The database of {uri} did not answer the query, which changed nothing there. {text}.")
 
 
 def _is_final(error: Exception, names: set[str]) -> bool:
@@ -78,4 +78,4 @@ def _scrubbed(text: str, secrets: Sequence[str]) -> str:
         for form in {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}:
             text = text.replace(form, "***")
     text = _PASSWORD_FIELD.sub(r"\1\2***", _URI_LOGIN.sub(r"\1***@", text))
-    return " ".join(text.split())[:_MAX_MESSAGE]
+    return " ".join(text.split())[:_MAX_MESSAGE].rstrip(".")

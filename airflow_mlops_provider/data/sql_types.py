@@ -139,6 +139,8 @@ def _as_text(value: Any) -> str:
 
     if isinstance(value, str):
         return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if isinstance(value, (dict, list)):
         return json.dumps(value, sort_keys=True, default=str)
     if _kind_of(type(value)) == "text":

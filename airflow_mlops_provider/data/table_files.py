@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -94,7 +95,8 @@ class TableFiles(DataSource):
 
         if batch_rows < 1:
             raise InputError(f"batch_rows must be at least 1; got {batch_rows}.")
-        wanted = pa.schema([self.schema().field(name) for name in self.select(columns)])
+        known = {field.name: field for field in self.schema()}
+        wanted = pa.schema([known[name] for name in self.select(columns)])
         for entry, seen in zip(self._entries, self._seen, strict=True):
             with reading(entry.file, seen, as_what=entry.format.name):
                 for batch in self._read(entry, wanted, batch_rows):
@@ -134,14 +136,16 @@ class TableFiles(DataSource):
         """Read one file's share of the columns and add those that its folders say."""
         import pyarrow as pa
 
-        known = self._scanned
+        names_inside = set(self._scanned.inside.names)
         # The file is read even if only its folders are asked, to know how often to repeat what they say.
-        inside = [field for field in wanted if field.name in known.inside.names] or [known.inside.field(0)]
+        inside = [field for field in wanted if field.name in names_inside]
+        inside = inside or [self._scanned.inside.field(0)]
         opener = opener_of(entry.file.uri, entry.file.open)
         for batch in entry.format.batches(opener, pa.schema(inside), batch_rows):
+            found = dict(zip(batch.schema.names, batch.columns, strict=True))
             columns = [
-                batch.column(field.name)
-                if field.name in known.inside.names
+                found[field.name]
+                if field.name in names_inside
                 else pa.repeat(_folder_value(entry, field), batch.num_rows)
                 for field in wanted
             ]
@@ -172,18 +176,19 @@ def _first_look(entry: FileEntry) -> FileIdentity:
 def _check_names(names: Sequence[str], entry: FileEntry) -> None:
     if not names:
         raise InputError(f"{entry.file.uri} has no columns. Hint: check the step that writes it.")
+    counts = Counter(names)
     for position, name in enumerate(names, start=1):
         if not name.strip():
             raise InputError(f"{entry.file.uri} has no name for column {position}. Hint: name or drop it.")
-        if names.count(name) > 1:
-            raise InputError(f"{entry.file.uri} has {names.count(name)} columns {name!r}. Hint: rename all but one.")
+        if counts[name] > 1:
+            raise InputError(f"{entry.file.uri} has {counts[name]} columns {name!r}. Hint: rename all but one.")
 
 
 def _unified(schemas: Sequence[pa.Schema], entries: Sequence[FileEntry]) -> pa.Schema:
     """Join the types of each column over the files."""
     import pyarrow as pa
 
-    types: dict[str, pa.DataType] = dict(zip(schemas[0].names, schemas[0].types, strict=True))
+    types: dict[str, pa.DataType] = {field.name: field.type for field in schemas[0]}
     for schema, entry in zip(schemas[1:], entries[1:], strict=True):
         if odd := set(types).symmetric_difference(schema.names):
             name = min(odd)

@@ -48,15 +48,10 @@ def join_types(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
         return pa.large_string()
     if is_text(first) != is_text(second) and not types.is_null(first) and not types.is_null(second):
         return None
-    if types.is_uint64(first) != types.is_uint64(second) and types.is_integer(first) and types.is_integer(second):
+    if types.is_integer(first) and types.is_integer(second) and pa.uint64() in (first, second):
         # Arrow would choose int64, which does not hold the upper half.
-        return (
-            first
-            if types.is_unsigned_integer(second)
-            else pa.float64()
-            if types.is_uint64(first)
-            else join_types(second, first)
-        )
+        unsigned = types.is_unsigned_integer(first) and types.is_unsigned_integer(second)
+        return pa.uint64() if unsigned else pa.float64()
     schemas = [pa.schema([("x", kind)]) for kind in (first, second)]
     try:
         return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
@@ -100,7 +95,8 @@ def cast_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """
     import pyarrow as pa
 
-    return pa.RecordBatch.from_arrays([cast(batch.column(field.name), field.type) for field in schema], schema=schema)
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    return pa.RecordBatch.from_arrays([cast(columns[field.name], field.type) for field in schema], schema=schema)
 
 
 def cast(array: pa.Array, kind: pa.DataType) -> pa.Array:
