@@ -1,0 +1,74 @@
+"""The README says what is so: its commands exist, its example runs, its tables list what there is."""
+
+from __future__ import annotations
+
+import re
+from inspect import Parameter, signature
+from pathlib import Path
+
+import pytest
+
+from airflow_mlops_provider.core import catalog
+from airflow_mlops_provider.core.metrics import METRICS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+README = (REPOSITORY / "README.md").read_text()
+
+
+def rows_of(heading: str) -> list[list[str]]:
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[2:]]
+
+
+def test_every_make_target_it_names_exists() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    named = set(re.findall(r"make ([a-z-]+)", README))
+    assert {"demo", "test", "check", "airflow", "bench"} <= named
+    for target in named:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_its_table_of_gates_is_the_catalog() -> None:
+    rows = {row[0].strip("`"): row for row in rows_of("Gates")}
+    assert set(rows) == set(catalog.names("gates"))
+    for key, row in rows.items():
+        gate = catalog.load("gates", key)
+        assert row[1] == gate.kind
+        for name, parameter in signature(gate).parameters.items():
+            assert name in row[3], (key, name)
+            if parameter.default not in (Parameter.empty, None):
+                shown = re.search(rf"{name}=([\w.]+)", row[3])
+                assert shown, (key, name)
+                assert float(eval(shown[1])) == float(parameter.default), (key, name)
+
+
+def test_its_table_of_operators_lists_every_operator() -> None:
+    rows = rows_of("Operators")
+    listed = {row[1].strip("`") for row in rows}
+    package = REPOSITORY / "airflow_mlops_provider"
+    private = {"base", "comparison", "model_events", "tracking"}
+    there = {
+        f"{folder}.{path.stem}"
+        for folder in ("operators", "sensors", "decorators")
+        for path in (package / folder).glob("*.py")
+        if path.stem != "__init__" and path.stem not in private
+    }
+    assert listed == there
+
+
+@pytest.mark.parametrize("metric", sorted(METRICS))
+def test_it_names_every_metric(metric: str) -> None:
+    assert f"`{metric}`" in README
+
+
+def test_its_example_runs_from_data_to_champion(run_dag, telco: Path, monkeypatch) -> None:
+    code = README.split("```python\n")[1].split("```")[0]
+    assert len(code.strip().splitlines()) <= 11
+    monkeypatch.chdir(REPOSITORY)
+    names: dict[str, object] = {}
+    exec(code.replace("):\n    estimator", ") as dag:\n    estimator"), names)
+    outcome = run_dag(names["dag"])
+    assert outcome.state == "success"
+    assert outcome.xcoms["promote"]["changed"] is True
+    assert outcome.xcoms["promote"]["verdict"] == "rubber_stamped"
