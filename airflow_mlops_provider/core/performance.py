@@ -219,18 +219,18 @@ def compare(
     with _quiet_overflow():
         result = uncertainty.difference(found, challenger, champion, settings)
     lower, upper = result.interval
-    difference = result.challenger - result.champion
+    difference = result.gap
     if not found.greater_is_better:
-        difference, lower, upper = -difference, -upper, -lower
+        # Added to 0, because -0.0 would read as a loss.
+        difference, lower, upper = 0.0 - difference, 0.0 - upper, 0.0 - lower
     check_finite(metric, difference, lower, upper)
     return MetricDifference(
         metric=metric,
         challenger=result.challenger,
         champion=result.champion,
-        # -0.0 would print as a loss.
-        difference=difference + 0.0,
-        lower=lower + 0.0,
-        upper=upper + 0.0,
+        difference=difference,
+        lower=lower,
+        upper=upper,
         confidence=confidence,
         n_rows=challenger.n_rows,
         method=result.method,

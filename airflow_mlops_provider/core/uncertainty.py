@@ -6,7 +6,7 @@ It must never check its input; ``performance`` has done so.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_mlops_provider.core import bootstrap, intervals, ranking
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from airflow_mlops_provider.core.predictions import Predictions
 
     Floats = NDArray[np.float64]
+
+# Relative error of sums over many rows, with room to spare.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,17 @@ class Difference:
     interval: Interval
     method: str
 
+    @property
+    def rounding(self) -> float:
+        """What is no difference: a model like another must not differ by 1e-17 in its favour."""
+        return _ROUNDING * max(abs(self.challenger), abs(self.champion))
+
+    @property
+    def gap(self) -> float:
+        """Challenger minus champion."""
+        gap = self.challenger - self.champion
+        return 0.0 if abs(gap) <= self.rounding else gap
+
 
 def estimate(metrics: Sequence[Metric], predictions: Predictions, settings: Settings) -> dict[str, Estimate]:
     """Compute metrics of one model; those of per-row sums share one set of resamples."""
@@ -76,10 +90,16 @@ def difference(metric: Metric, challenger: Predictions, champion: Predictions, s
         parts = [metric.contributions(model) for model in (challenger, champion)]
         units = bootstrap.in_blocks(np.hstack(parts), seed=settings.seed)
         found = _sums_difference(metric, units, settings)
-    if found.interval[0] == found.interval[1] and abs(found.interval[0]) > 1e-12:
+    lower, upper = _rounded(found)
+    if lower == upper != 0:
         # Every row speaks for the same model, which few rows do by chance: no spread is no certainty.
         return _combined(metric, challenger, champion, settings)
-    return found
+    return replace(found, interval=(lower, upper))
+
+
+def _rounded(found: Difference) -> Interval:
+    lower, upper = (0.0 if abs(bound) <= found.rounding else bound for bound in found.interval)
+    return (lower, lower) if upper - lower <= found.rounding else (lower, upper)
 
 
 def _ranked(metric: RankingMetric, predictions: Predictions) -> ranking.Ranked:

@@ -246,6 +246,17 @@ def test_a_model_differs_from_itself_by_nothing(churn, wine, diabetes):
             assert (found.lower, found.difference, found.upper) == (0.0, 0.0, 0.0)
 
 
+def test_rounding_never_decides_between_equal_models(diabetes):
+    """The same errors with the other sign: equal but for the last bits, which must not look like an improvement."""
+    mirrored = Predictions(
+        task="regression", y_true=diabetes.y_true, predicted=2 * diabetes.y_true - diabetes.predicted
+    )
+    assert not np.array_equal(abs(mirrored.predicted - mirrored.y_true), abs(diabetes.predicted - diabetes.y_true))
+    for name in metric_names("regression"):
+        found = compare(challenger=mirrored, champion=diabetes, metric=name)
+        assert (found.lower, found.difference, found.upper) == (0.0, 0.0, 0.0)
+
+
 def test_the_mean_difference_agrees_with_scipys_paired_interval(diabetes):
     rng = np.random.default_rng(0)
     other = Predictions(
