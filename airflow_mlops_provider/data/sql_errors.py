@@ -14,6 +14,8 @@ _URI_LOGIN = re.compile(r"(\w+://)[^/\s@]+@")
 _PASSWORD_FIELD = re.compile(r"(?i)\b(password|passwd|pwd|token|secret)(\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;&]+)")
 # SQLSTATE classes that a retry does not cure: unsupported, data, constraint, login, catalogue, schema, syntax.
 _FINAL_SQLSTATES = ("0A", "22", "23", "28", "3D", "3F", "42")
+# PostgreSQL and MySQL drivers give no code for a login that the server refused.
+_FINAL_LOGIN = re.compile(r"authentication failed|FATAL: .*does not exist|Access denied")
 _SQLITE_ERROR = 1
 _FINAL_NAMES = frozenset({"ProgrammingError", "DataError", "IntegrityError", "NotSupportedError", "Warning"})
 _DB_API_NAMES = (
@@ -70,10 +72,13 @@ def _is_final(error: Exception, names: set[str]) -> bool:
         return sqlstate.startswith(_FINAL_SQLSTATES)
     if (sqlite_code := getattr(error, "sqlite_errorcode", None)) is not None and "OperationalError" in names:
         return bool(sqlite_code == _SQLITE_ERROR)
-    return bool(names & _FINAL_NAMES) or isinstance(error, _PARAMETER_ERRORS)
+    refused = bool(_FINAL_LOGIN.search(str(error)))
+    return refused or bool(names & _FINAL_NAMES) or isinstance(error, _PARAMETER_ERRORS)
 
 
 def _scrubbed(text: str, secrets: Sequence[str]) -> str:
+    # What follows the first line quotes the statement, whose literals may be personal data.
+    text = next(iter(text.strip().splitlines()), "")
     for secret in filter(None, secrets):
         for form in {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}:
             text = text.replace(form, "***")

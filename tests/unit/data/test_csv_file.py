@@ -83,6 +83,13 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_data(tmp_pat
     assert open_files(path).to_table().to_pylist() == [{"a": 1, "b": "é"}]
 
 
+def test_missing_text_is_null_as_in_pandas(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text('plan,n\na,1\n,2\n"",3\nNA,4\nNone,5\n')
+    expected = ["a", None, None, None, "None"]
+    assert open_files(path).to_table().column("plan").to_pylist() == expected
+
+
 def test_commas_quotes_and_newlines_inside_quotes_belong_to_the_value(tmp_path: Path) -> None:
     frame = pd.DataFrame({"t": ['a,"b"\nc', "d\r\ne"], "n": [1, 2]})
     frame.to_csv(tmp_path / "x.csv", index=False)

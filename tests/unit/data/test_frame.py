@@ -40,6 +40,11 @@ def test_each_kind_of_column_becomes_the_expected_series(case: str) -> None:
     pd.testing.assert_series_equal(column, expected, check_names=False)
 
 
+def test_decimals_become_the_nearest_doubles() -> None:
+    prices = [Decimal(cents).scaleb(-2) for cents in range(10_000)]
+    assert to_frame(pa.table({"x": prices}))["x"].tolist() == [float(price) for price in prices]
+
+
 def test_an_index_that_pandas_left_in_the_metadata_is_not_restored() -> None:
     table = pa.Table.from_pandas(pd.DataFrame({"x": [1, 2]}, index=pd.Index(["a", "b"], name="key")))
     assert list(to_frame(table).columns) == ["x", "key"]

@@ -50,6 +50,8 @@ def test_what_may_pass_is_an_outage(error: Exception) -> None:
         ProgrammingError('relation "x" does not exist'),
         with_state(OperationalError("password authentication failed"), "28P01"),
         with_state(OperationalError('database "x" does not exist'), "3D000"),
+        OperationalError('connection to server at "h" failed: FATAL:  password authentication failed for user "ann"'),
+        OperationalError('connection to server at "h" failed: FATAL:  database "nodb" does not exist'),
         sqlite3.ProgrammingError("Incorrect number of bindings"),
         TypeError("not all arguments converted"),
     ],
@@ -75,6 +77,13 @@ def test_passwords_stay_out_of_the_message_and_its_chain(text: str) -> None:
     assert "s3cr" not in str(raised.value)
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__
+
+
+def test_the_statement_stays_out_of_the_message() -> None:
+    error = ProgrammingError("column \"x\" does not exist\nLINE 1: select x from t where name = 'Ann Smith'")
+    with pytest.raises(InputError, match='column "x" does not exist') as raised, database_errors("sql://db", []):
+        raise error
+    assert "Smith" not in str(raised.value)
 
 
 def test_errors_of_other_kinds_pass_unchanged() -> None:

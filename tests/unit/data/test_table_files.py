@@ -151,6 +151,12 @@ def test_the_fingerprint_of_several_files_changes_with_a_byte_or_a_name(tmp_path
     assert len({before.sha256, renamed, open_files(tmp_path).fingerprint().sha256}) == 3
 
 
+def test_the_fingerprint_of_a_list_does_not_depend_on_where_its_files_lie(tmp_path: Path) -> None:
+    first = [write(tmp_path / "a" / "x.csv", "x\n1\n"), write(tmp_path / "b" / "x.csv", "x\n2\n")]
+    second = [write(tmp_path / "c" / "x.csv", "x\n2\n"), write(tmp_path / "d" / "x.csv", "x\n1\n")]
+    assert open_files(first).fingerprint().sha256 == open_files(second).fingerprint().sha256
+
+
 class Asset:
     uri = f"file://{TELCO}"
 
@@ -305,6 +311,25 @@ def test_damage_by_a_writer_at_work_is_reported_as_a_change(tmp_path: Path) -> N
     write(path, "a,b\n1,2,3\n")
     with pytest.raises(DataChangedError):
         source.to_table()
+
+
+def test_a_file_cut_during_a_pass_is_reported_as_a_change(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"x": range(100_000)}), path, row_group_size=1000)
+    batches = open_files(path).batches(batch_rows=1000)
+    next(batches)
+    os.truncate(path, 5000)
+    with pytest.raises(DataChangedError, match=r"x\.parquet changed"):
+        list(batches)
+
+
+def test_no_row_of_a_changed_file_is_given_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.csv", "a\n1\n")
+    source = open_files(path)
+    source.schema()
+    write(path, "a\n2\n3\n")
+    with pytest.raises(DataChangedError):
+        next(source.batches())
 
 
 def test_a_reader_that_stops_early_is_not_told_of_later_changes(tmp_path: Path) -> None:
