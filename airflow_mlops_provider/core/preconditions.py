@@ -29,12 +29,10 @@ class ColumnFacts:
 
     Parameters
     ----------
-    name : str
-        As in the data.
+    name, type_name : str
+        In the words of the source.
     kind : {"integer", "number", "string", "boolean", "datetime", "null", "other"}
         What its values are; ``null`` when the format knows no type because all are missing.
-    type_name : str
-        The type in the words of the source.
     missing : int
         Rows where the value is null or NaN.
     """
@@ -55,10 +53,8 @@ class TableFacts:
         Number of rows.
     columns : tuple of ColumnFacts
         In the order of the data.
-    duplicate_keys : int
-        Rows whose key an earlier row has; rows with a null in the key are left out.
-    null_keys : int
-        Rows with a null in the key.
+    duplicate_keys, null_keys : int
+        Rows whose key an earlier row has, and rows with a null in the key, which are not among the former.
     newest : datetime or None
         Newest time in the time stamp column, or the modification time of the data; with time zone.
     """
@@ -76,10 +72,8 @@ class Finding:
 
     Parameters
     ----------
-    check : str
-        Name of the rule, see :meth:`PreconditionPolicy.requirements`.
-    message : str
-        What is wrong, for people; holds no value of the data.
+    check, message : str
+        Name of the rule (see :meth:`PreconditionPolicy.requirements`), and what is wrong without values of the data.
     column : str or None
         Where, when it is one column.
     observed, limit : float, str or None
@@ -198,17 +192,10 @@ def check(facts: TableFacts, policy: PreconditionPolicy, *, now: datetime) -> tu
 
     Parameters
     ----------
-    facts : TableFacts
-        Counted from the data.
-    policy : PreconditionPolicy
-        What is asked of them.
+    facts, policy
+        What was counted, and what is asked for.
     now : datetime
         With time zone.
-
-    Returns
-    -------
-    tuple of Finding
-        Each is a reason to reject the data.
 
     Raises
     ------
@@ -236,12 +223,8 @@ def check(facts: TableFacts, policy: PreconditionPolicy, *, now: datetime) -> tu
 
 def _check_rows(facts: TableFacts, policy: PreconditionPolicy) -> Iterator[Finding]:
     if facts.rows < policy.min_rows:
-        yield Finding(
-            check="min_rows",
-            message=f"the table has {facts.rows} rows; at least {policy.min_rows} required",
-            observed=facts.rows,
-            limit=policy.min_rows,
-        )
+        text = f"the table has {facts.rows} rows; at least {policy.min_rows} required"
+        yield Finding(check="min_rows", message=text, observed=facts.rows, limit=policy.min_rows)
 
 
 def _check_missing(facts: TableFacts, policy: PreconditionPolicy) -> Iterator[Finding]:
@@ -279,12 +262,12 @@ def _check_keys(facts: TableFacts, policy: PreconditionPolicy) -> Iterator[Findi
     if not policy.unique:
         return
     key = ", ".join(policy.unique)
-    if facts.null_keys:
-        text = f"null in the key {key}: {facts.null_keys} rows"
-        yield Finding(check="unique", message=text, column=key, observed=facts.null_keys, limit=0)
-    if facts.duplicate_keys:
-        text = f"duplicate key {key}: {facts.duplicate_keys} rows repeat the key of an earlier row"
-        yield Finding(check="unique", message=text, column=key, observed=facts.duplicate_keys, limit=0)
+    for count, text in (
+        (facts.null_keys, f"null in the key {key}: {facts.null_keys} rows"),
+        (facts.duplicate_keys, f"duplicate key {key}: {facts.duplicate_keys} rows repeat the key of an earlier row"),
+    ):
+        if count:
+            yield Finding(check="unique", message=text, column=key, observed=count, limit=0)
 
 
 def _check_age(facts: TableFacts, policy: PreconditionPolicy, now: datetime) -> Iterator[Finding]:

@@ -121,7 +121,9 @@ class ValidateDataOperator(MLOpsOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.data = data
-        self.suite = suite
+        # Airflow would call a callable in a template field itself, with arguments of its own.
+        self.suite: Any = None if callable(suite) else suite
+        self.suite_factory = suite if callable(suite) else None
         self.min_rows = min_rows
         self.max_missing_share = max_missing_share
         self.timestamp_column = timestamp_column
@@ -139,7 +141,7 @@ class ValidateDataOperator(MLOpsOperator):
         from airflow_mlops_provider.validation.suites import load_suite
 
         policy = self._policy()
-        expectations = load_suite(self.suite)
+        expectations = load_suite(self.suite_factory or self.suite)
         data = self.render_data(self.data, context)
         with (
             MlflowHook(self.mlflow_conn_id).open() as registry,
