@@ -252,7 +252,9 @@ def _check_columns(facts: TableFacts, policy: PreconditionPolicy) -> Iterator[Fi
     for name, kind in policy.required_columns.items():
         column = kinds.get(name)
         # A column without values has no type to judge, and is a finding already.
-        if kind is None or column is None or column.missing == facts.rows or _fits(column.kind, kind):
+        if kind is None or column is None or column.missing == facts.rows or column.kind == kind:
+            continue
+        if kind == "number" and column.kind == "integer":
             continue
         text = f"column {name!r} must be of type {kind}; it is {column.kind} ({column.type_name})"
         yield Finding(check="column_types", message=text, column=name, observed=column.kind, limit=kind)
@@ -291,10 +293,6 @@ def _check_age(facts: TableFacts, policy: PreconditionPolicy, now: datetime) -> 
     if age < -CLOCK_TOLERANCE:
         text = f"{of} is {_whole_seconds(-age)} in the future"
         yield Finding(check="not_in_future", message=text, column=column, observed=age.total_seconds(), limit=0)
-
-
-def _fits(kind: ColumnKind, required: RequiredKind) -> bool:
-    return kind == required or (required == "number" and kind == "integer")
 
 
 def _percent(share: float) -> str:
