@@ -156,13 +156,10 @@ def _hash_nulls(array: pa.Array) -> Hashes:
 
 
 def _hash_dictionary(array: pa.Array, name: str) -> Hashes:
-    import numpy as np
-    import pyarrow as pa
-
     if not len(array.dictionary):
         return _hash_nulls(array)
     distinct = _hash_values(array.dictionary, name)
-    hashes: Hashes = distinct[_numbers_of(array.indices.cast(pa.int64()), np.int64)]
+    hashes: Hashes = distinct[_codes_of(array)]
     return hashes
 
 
@@ -210,7 +207,7 @@ def _hash_text(array: pa.Array) -> Hashes:
         blake2b(value, digest_size=8, person=b"value").digest() for value in encoded.dictionary.to_pylist()
     )
     distinct = _tagged(np.frombuffer(digests, dtype="<u8").astype(np.uint64), tag)
-    hashes: Hashes = distinct[_numbers_of(encoded.indices.cast(pa.int64()), np.int64)]
+    hashes: Hashes = distinct[_codes_of(encoded)]
     return hashes
 
 
@@ -238,13 +235,20 @@ def _tagged(bits: Hashes, tag: int) -> Hashes:
 
 
 def _numbers_of(array: pa.Array, dtype: type[np.generic]) -> npt.NDArray[Any]:
-    """Give the values as NumPy; not by ``to_numpy``, which imports pandas. Nulls become 0 and are overwritten later."""
+    """Give the values as NumPy, anything where null; not by ``to_numpy`` or ``fill_null``, which import pandas."""
     import numpy as np
 
-    if array.null_count:
-        array = array.fill_null(0)
     values = np.frombuffer(array.buffers()[1], dtype=dtype)
     return values[array.offset : array.offset + len(array)]
+
+
+def _codes_of(array: pa.DictionaryArray) -> npt.NDArray[np.int64]:
+    """Give the positions in the dictionary, 0 where null."""
+    import numpy as np
+    import pyarrow as pa
+
+    codes = _numbers_of(array.indices.cast(pa.int64()), np.int64)
+    return np.where(_is_null(array.indices), 0, codes) if array.indices.null_count else codes
 
 
 def _is_null(array: pa.Array) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Reads one Parquet file, column chunk by column chunk; must never hold more than a row group."""
+"""Reads one Parquet file page by page; must never hold a whole row group, which may be the whole file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 # Where pandas puts an unnamed index, which is no column of the user's.
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+
+# Of each column chunk that is being read.
+_BUFFER_BYTES = 1 << 16
 
 
 def scan(opener: Callable[[], pa.NativeFile]) -> tuple[pa.Schema, int]:
@@ -31,6 +34,6 @@ def batches(opener: Callable[[], pa.NativeFile], fields: pa.Schema, batch_rows: 
     import pyarrow.parquet as pq
 
     with opener() as stream:
-        # Without pre-buffering, which would keep all row groups read so far in memory.
-        file = pq.ParquetFile(stream, pre_buffer=False)
+        # Otherwise all column chunks of a row group are in memory at once: 300 MB instead of 100 for 1M x 37.
+        file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER_BYTES)
         yield from file.iter_batches(batch_size=batch_rows, columns=fields.names)
