@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 HOME = REPOSITORY / ".airflow"
 HOST = "127.0.0.1"
 START_SECONDS = 180
-STOP_SECONDS = 20
+STOP_SECONDS = 10
 
 
 @dataclass(kw_only=True)
@@ -110,7 +110,7 @@ def start(name: str, command: Sequence[str], env: dict[str, str]) -> Service:
     log = HOME / "services" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own command lines
+        process = subprocess.Popen(
             command, env=env, cwd=HOME, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     return Service(name=name, process=process, log=log)

@@ -103,6 +103,7 @@ class TrackingServer:
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(self.request_retries),
             "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the task's buttons lead there
             "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             # A model's files are data: nothing that MLflow loads by itself may run code from them.
             "MLFLOW_ALLOW_MODEL_CODE_EXECUTION": "false",

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from airflow.sdk import DAG, Asset, task
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_mlops_provider.assets.mlflow import model_asset_uri, sanitize_uri
@@ -16,6 +16,10 @@ names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=100).filter(s
 
 
 @given(names, st.sampled_from([None, "champion"]))
+@example("a/b", None)
+@example("a@b", "champion")
+@example("..", None)
+@example("50% off?#", None)
 def test_any_name_gives_an_ascii_uri_that_airflow_keeps_as_it_is(name: str, alias: str | None) -> None:
     uri = model_asset_uri(name, alias=alias)
     assert uri.isascii()

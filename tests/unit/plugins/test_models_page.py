@@ -140,6 +140,14 @@ def test_a_model_is_shown_with_role_metric_verdict_and_links(page: Callable[...,
     assert 'href="http://mlflow.example/#/models/churn/versions/3"' in html
 
 
+@pytest.mark.parametrize(
+    ("verdict", "tone"), [("blessed", "good"), ("rubber_stamped", "good"), ("not_blessed", "bad"), ("whatever", "")]
+)
+def test_a_verdict_looks_like_what_it_means(page: Callable[..., str], verdict: str, tone: str) -> None:
+    html = page(lambda: table(ModelRow(name="churn", url=None, versions=(version(verdict=verdict),))))
+    assert f'<span class="{tone}">{verdict.replace("_", " ")}</span>' in html
+
+
 def test_the_promoting_run_is_shown_only_to_those_who_may_read_its_dag(
     page: Callable[..., str], monkeypatch: pytest.MonkeyPatch, airflow_app: FastAPI
 ) -> None:
