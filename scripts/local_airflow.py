@@ -6,6 +6,7 @@ exactly the processes it started, and is for trying things out, never for produc
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -200,6 +201,12 @@ def run() -> int:
     """Run until asked to stop, or until a part fails."""
     os.umask(0o077)  # the generated password and keys are nobody else's business
     HOME.mkdir(exist_ok=True)
+    lock = (HOME / "lock").open("w")  # held until this process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"another one runs in {HOME}; stop it first")
+        return 1
     airflow_port, mlflow_port = free_port(8080), free_port(5000)
     env = environment(airflow_port=airflow_port, mlflow_port=mlflow_port)
     airflow = (sys.executable, "-m", "airflow")
