@@ -38,7 +38,7 @@ def scan(opener: Callable[[], pa.NativeFile]) -> tuple[pa.Schema, int]:
         except pa.ArrowInvalid as error:
             match = _CONVERSION.match(str(error))
             if match is None:
-                raise _explained(opener, error) from error
+                raise _explained(opener, error) from None  # the reader's text quotes rows
             name = names[int(match[1])]
             types[name] = _widened(name, types.get(name, guessed[name]), reason=match[2])
 
@@ -62,7 +62,7 @@ def _read_header(opener: Callable[[], pa.NativeFile]) -> tuple[list[str], dict[s
         with _open(opener, {}) as reader:
             schema = reader.schema
     except pa.ArrowInvalid as error:
-        raise _explained(opener, error) from error
+        raise _explained(opener, error) from None  # the reader's text quotes rows
     return schema.names, dict(zip(schema.names, schema.types, strict=True))
 
 

@@ -129,7 +129,7 @@ def reading(file: FileObject, seen: FileIdentity, *, as_what: str) -> Iterator[N
         yield
     except Exception as error:
         _check_unchanged(file, seen)
-        raise _explained(error, file.uri, as_what) from error
+        raise _explained(error, file.uri, as_what) from None  # a reader's text may quote rows
     _check_unchanged(file, seen)
 
 

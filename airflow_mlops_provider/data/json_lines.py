@@ -83,7 +83,7 @@ def _parse(block: bytes, first_line: int, fields: pa.Schema | None = None) -> pa
     try:
         return json.read_json(pa.BufferReader(block), parse_options=options, read_options=read)
     except pa.ArrowInvalid as error:
-        raise _explained(str(error), first_line) from error
+        raise _explained(str(error), first_line) from None  # the reader's text quotes rows
 
 
 def _explained(message: str, first_line: int) -> InputError:

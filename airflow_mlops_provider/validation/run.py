@@ -6,17 +6,15 @@ are taken over from there, so a value of the data cannot leave by accident. Noth
 
 from __future__ import annotations
 
-import logging
 import math
 import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import OutageError
 from airflow_mlops_provider.validation.outcome import ExpectationOutcome
 from airflow_mlops_provider.validation.query_facts import as_table
+from airflow_mlops_provider.validation.quiet import quiet_gx
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +64,7 @@ def run_on_frame(
     tuple of ExpectationOutcome
         One for each expectation, in order.
     """
-    with _quiet():
+    with quiet_gx():
         source = _context().data_sources.add_pandas("data")
         definition = source.add_dataframe_asset("data").add_batch_definition_whole_dataframe("data")
         batch = definition.get_batch({"dataframe": frame})
@@ -108,7 +106,7 @@ def run_in_database(
     """
     # The dollar sign is how Great Expectations marks a variable of its configuration; rendered URLs escape it.
     url = engine.url.render_as_string(hide_password=False)
-    with _quiet():
+    with quiet_gx():
         source = _context().data_sources.add_sql("data", connection_string=url)
         try:
             asset = source.add_query_asset("data", query=as_table(sql))
@@ -135,19 +133,6 @@ def _context() -> Any:
         progress_bars=ProgressBarsConfig(globally=False),
     )
     return gx.get_context(mode="ephemeral", project_config=config)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    logger = logging.getLogger("great_expectations")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _run(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.validation.quiet import quiet_gx
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuite
@@ -45,6 +46,8 @@ def load_suite(suite: SuiteSource) -> tuple[ExpectationConfiguration, ...]:
     InputError
         The file cannot be read, the suite is empty, or an expectation is unknown or wrongly set.
     """
+    with quiet_gx():
+        import great_expectations  # noqa: F401 - here, so that what it says of itself stays out of the log
     where = "suite"
     if callable(suite):
         where = f"suite made by {getattr(suite, '__qualname__', type(suite).__name__)}"
