@@ -6,7 +6,6 @@ import logging
 import os
 import sqlite3
 import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,18 +203,6 @@ def test_a_database_that_does_not_answer_is_an_outage(tmp_path: Path) -> None:
         holder.execute("BEGIN EXCLUSIVE")
         with pytest.raises(OutageError, match="A retry may succeed"):
             run_in_database(load_suite(SUITE_ON_TEXT), engine, "SELECT * FROM t", list(FRAME.columns))
-
-
-def test_what_great_expectations_logs_and_warns_while_it_runs_is_not_passed_on(
-    caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
-) -> None:
-    logger = logging.getLogger("great_expectations.validator.validation_graph")
-    with run_module._quiet():
-        logger.error("Caught exception %s", MARKER)
-        warnings.warn(MARKER, stacklevel=1)
-    assert (caplog.text, list(recwarn)) == ("", [])
-    logger.error("heard again")
-    assert "heard again" in caplog.text
 
 
 @pytest.mark.parametrize(
