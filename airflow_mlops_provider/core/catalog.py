@@ -1,4 +1,4 @@
-"""Finds gates by listing their folder, so that a new file is a new gate; it is the one place that uses ``importlib``.
+"""Finds gates and drift methods by listing their folders, so that a new file is a new one; only it uses ``importlib``.
 
 Listing must never import what it lists: DAG files check literal names at each parse.
 """
@@ -15,7 +15,9 @@ from typing import Any
 from airflow_mlops_provider.core.errors import InputError
 
 # Folder of `core` -> the name under which each of its modules exports its one thing.
-_EXPORTS = {"gates": "GATE"}
+_EXPORTS = {"drift": "METHOD", "gates": "GATE"}
+# What one of them is called in messages.
+_NOUNS = {"drift": "drift method", "gates": "gate"}
 
 
 @cache
@@ -25,7 +27,7 @@ def names(kind: str) -> tuple[str, ...]:
     Parameters
     ----------
     kind : str
-        Folder of ``core``: ``"gates"``.
+        Folder of ``core``: ``"drift"`` or ``"gates"``.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def load(kind: str, name: str) -> Any:
     Returns
     -------
     object
-        What the module exports: for a gate its class.
+        What the module exports: for a gate or a method its class.
 
     Raises
     ------
@@ -75,7 +77,7 @@ def load(kind: str, name: str) -> Any:
     """
     known = names(kind)
     if name not in known:
-        raise unknown(kind.removesuffix("s"), name, known)
+        raise unknown(_NOUNS[kind], name, known)
     return getattr(importlib.import_module(f"airflow_mlops_provider.core.{kind}.{name}"), _EXPORTS[kind])
 
 
