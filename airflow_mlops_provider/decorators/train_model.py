@@ -15,7 +15,7 @@ from airflow_mlops_provider.hooks.data import open_data
 from airflow_mlops_provider.operators.base import MLOpsOperator
 from airflow_mlops_provider.operators.model_events import model_outlet
 from airflow_mlops_provider.operators.tracking import track
-from airflow_mlops_provider.operators.train_model import emit_version
+from airflow_mlops_provider.operators.train_model import emit_version, split_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -63,7 +63,7 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
         positive_class: Any = None,
         features: Sequence[str] | None = None,
         drop_columns: Sequence[str] = (),
-        split: Split | None = None,
+        split: Split | Mapping[str, Any] | None = None,
         metric: str | None = None,
         seed: int = 0,
         trusted_types: Sequence[str] = (),
@@ -77,7 +77,7 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
                 f"The function {python_callable.__name__!r} of @task.train_model must have the parameters X and y, "
                 f"the training rows; it lacks {', '.join(missing)}."
             )
-        if op_args:
+        if op_args or any(op_kwargs and op_kwargs.get(name) is not None for name in INJECTED):
             raise InputError(
                 f"Pass arguments to {python_callable.__name__!r} by keyword: @task.train_model fills X and y itself."
             )
@@ -94,7 +94,7 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
             positive_class=positive_class,
             features=features,
             drop_columns=drop_columns,
-            split=split or Split(),
+            split=split_of(split),
             metric=metric,
             folds=0,
             seed=seed,
@@ -110,7 +110,10 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Call the function, judge what it returns, log and register it."""
+        from airflow_mlops_provider.registry.versions import check_model_name
         from airflow_mlops_provider.training.train import train_by
+
+        check_model_name(self.model_name)
 
         def fit(X: Any, y: Any) -> Any:
             arguments = self.determine_kwargs({**context, **self.op_kwargs, "X": X, "y": y})

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.gating import Evidence
+from airflow_mlops_provider.core.metrics import check_defined, find, supported
 from airflow_mlops_provider.core.performance import MetricValue, evaluate
 from airflow_mlops_provider.core.row_hash import hash_rows
 from airflow_mlops_provider.training.baseline import Baseline
 from airflow_mlops_provider.training.columns import to_frame
 from airflow_mlops_provider.training.predict import predict
-from airflow_mlops_provider.training.target import read_target
+from airflow_mlops_provider.training.target import true_values
 
 if TYPE_CHECKING:
     import numpy as np
@@ -144,7 +145,7 @@ def compare_on(
     Raises
     ------
     InputError
-        No unseen row is left, columns are missing, or the two predict different things.
+        No unseen row is left, columns or labels are missing, or the two predict different things.
     """
     ours = challenger.evidence
     if champion is not None:
@@ -162,12 +163,10 @@ def compare_on(
             "Hint: evaluate on the whole data set, of which a share was held out, or on newer rows."
         )
     kept = table.filter(unseen)
-    read = read_target(kept.column(ours.target), name=ours.target, task=ours.task)
+    values = true_values(kept.column(ours.target), name=ours.target, task=ours.task)
     frame = to_frame(kept, kinds=ours.kinds)
-    first = _predict(challenger, frame, read.values)
-    second = (
-        None if champion is None else _predict(champion, to_frame(kept, kinds=champion.evidence.kinds), read.values)
-    )
+    first = _predict(challenger, frame, values)
+    second = None if champion is None else _predict(champion, to_frame(kept, kinds=champion.evidence.kinds), values)
     baseline = Baseline(task=ours.task, constants=tuple(ours.baseline)).predict(first.y_true, labels=first.labels)
     row_ms, batch_ms, batch_rows = measure_latency(challenger.model, frame)
     evidence = Evidence(
@@ -187,10 +186,22 @@ def compare_on(
     return Comparison(
         evidence=evidence,
         metric=ours.metric,
-        challenger=evaluate(first, confidence=confidence, seed=seed),
-        champion=None if second is None else evaluate(second, confidence=confidence, seed=seed),
-        baseline=evaluate(baseline, confidence=confidence, seed=seed),
+        challenger=_measure(first, confidence=confidence, seed=seed),
+        champion=None if second is None else _measure(second, confidence=confidence, seed=seed),
+        baseline=_measure(baseline, confidence=confidence, seed=seed),
     )
+
+
+def _measure(predictions: Predictions, *, confidence: float, seed: int) -> dict[str, MetricValue]:
+    """Compute what these rows define: that there are too few of them is for the gates to say."""
+    defined = []
+    for name in supported(predictions):
+        try:
+            check_defined(find(name), predictions)
+        except InputError:
+            continue
+        defined.append(name)
+    return evaluate(predictions, metrics=defined, confidence=confidence, seed=seed)
 
 
 def _require_same_question(challenger: Contender, champion: Contender) -> None:

@@ -78,9 +78,11 @@ class EvaluateModelOperator(MLOpsOperator):
         self.data = data
         self.version = version
         self.gates = gates
-        # A mistake in literal gates shows when the DAG is parsed, not after an hour of training.
-        if not isinstance(gates, str) and "{{" not in str(gates):
-            resolve_gates(gates)
+        if not isinstance(gates, str):
+            # A mistake in literal gates shows when the DAG is parsed, not after an hour of training.
+            literal = [gate for gate in gates if "{{" not in str(gate) and "{%" not in str(gate)]
+            if literal or not gates:
+                resolve_gates(literal)
         if not 0 < confidence < 1:
             raise InputError(f"confidence of EvaluateModelOperator must lie between 0 and 1; got {confidence!r}.")
         self.confidence = confidence

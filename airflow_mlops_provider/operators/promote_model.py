@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.base import MLOpsOperator
 from airflow_mlops_provider.operators.model_events import emit, model_outlet
+from airflow_mlops_provider.operators.tracking import primary_metric
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -77,8 +78,7 @@ class PromoteModelOperator(MLOpsOperator):
                 "version": version.version,
                 "previous_champion": outcome.previous,
                 "run_id": version.run_id,
-                "metric": version.tags.get("mlops.primary_metric"),
-                "metrics": {version.tags.get("mlops.primary_metric", ""): version.tags.get("mlops.primary_value")},
+                **primary_metric(version.tags),
             }
             emit(context, self.outlet, model_name=self.model_name, extra=extra, alias=CHAMPION)
         return result

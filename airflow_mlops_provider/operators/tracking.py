@@ -6,9 +6,11 @@ Shared by the operator and the TaskFlow decorator, so that a model trained by a 
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 # MLflow cuts parameters at 6,000 characters; a longer one stays whole in the evidence.
 MAX_PARAM_CHARACTERS = 500
+_NOT_IN_KEYS = re.compile(r"[^\w. :/-]", re.ASCII)
 
 
 def track(
@@ -89,7 +92,7 @@ def track(
             with logged_run(
                 registry, experiment_name=experiment_name, run_name=f"train {model_name}", tags=tags
             ) as run:
-                _log_numbers(run, trained, evidence, fingerprint)
+                _log_numbers(run, trained, evidence, fingerprint, settings)
                 write_evidence(run, evidence, trained.prepared.training_rows)
                 for name, svg in figures.items():
                     run.log_text(svg, f"figures/{name}")
@@ -181,15 +184,22 @@ def figures_of(trained: Trained, *, seed: int) -> dict[str, str]:
     }
 
 
-def _log_numbers(run: LoggedRun, trained: Trained, evidence: TrainingEvidence, fingerprint: Fingerprint) -> None:
+def _log_numbers(
+    run: LoggedRun, trained: Trained, evidence: TrainingEvidence, fingerprint: Fingerprint, settings: TrainSettings
+) -> None:
     run.log_params(
         {
             "candidate": evidence.candidate,
             "target": evidence.target,
             "task": evidence.task,
+            "metric": evidence.metric,
+            "positive_class": evidence.classes[1] if evidence.task == "binary" else None,
             "seed": evidence.seed,
+            "folds": settings.folds,
+            "class_weight": settings.class_weight,
             "split": evidence.split["method"],
             "holdout_share": evidence.split["holdout_share"],
+            "split_columns": ", ".join(evidence.split["columns"])[:MAX_PARAM_CHARACTERS],
             "features": len(evidence.kinds),
             **{f"model.{name}": str(value)[:MAX_PARAM_CHARACTERS] for name, value in evidence.params.items()},
         }
@@ -202,7 +212,11 @@ def _log_numbers(run: LoggedRun, trained: Trained, evidence: TrainingEvidence, f
             f"holdout_{name}_upper": one.upper,
         }
     metrics |= {f"baseline_{name}": one.value for name, one in trained.baseline_metrics.items()}
-    metrics |= {f"cv.{one.name}.{evidence.metric}": one.mean for one in trained.results if one.mean is not None}
+    metrics |= {
+        f"cv.{_NOT_IN_KEYS.sub('_', one.name)}.{evidence.metric}": one.mean
+        for one in trained.results
+        if one.mean is not None
+    }
     run.log_metrics(metrics)
     for fold, score in enumerate(trained.result.fold_scores):
         run.log_metrics({f"fold_{evidence.metric}": score}, step=fold)
@@ -211,6 +225,15 @@ def _log_numbers(run: LoggedRun, trained: Trained, evidence: TrainingEvidence, f
     if evidence.git_commit:
         tags["mlflow.source.git.commit"] = evidence.git_commit
     run.set_tags(tags)
+
+
+def primary_metric(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return the deciding metric that a version's tags hold, in the form in which training announces it."""
+    name = tags.get("mlops.primary_metric")
+    if name is None:
+        return {"metric": None, "metrics": {}}
+    value = {bound: float(tags[f"mlops.primary_{bound}"]) for bound in ("value", "lower", "upper")}
+    return {"metric": name, "metrics": {name: value}}
 
 
 def _version_tags(evidence: TrainingEvidence) -> dict[str, str]:
@@ -254,13 +277,17 @@ def _dag_folder(context: Context) -> Path:
 
 
 def _json_scalar(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
+    """Return a NumPy scalar as Python's own; everything else as it is."""
+    return value.item() if getattr(value, "shape", None) == () else value
 
 
 def _texts(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters as JSON values; what is no plain scalar becomes its representation."""
-    plain = {name: _json_scalar(value) for name, value in params.items()}
-    return {
-        name: value if value is None or isinstance(value, str | int | float | bool) else repr(value)
-        for name, value in plain.items()
-    }
+    plain = {str(name): _json_scalar(value) for name, value in params.items()}
+    return {name: value if _is_json_scalar(value) else repr(value) for name, value in plain.items()}
+
+
+def _is_json_scalar(value: Any) -> bool:
+    if isinstance(value, float):
+        return isfinite(value)
+    return value is None or isinstance(value, str | int)

@@ -110,7 +110,7 @@ class TrainModelOperator(MLOpsOperator):
             positive_class=positive_class,
             features=features,
             drop_columns=drop_columns,
-            split=from_mapping(Split, split) if isinstance(split, Mapping) else split or Split(),
+            split=split_of(split),
             metric=metric,
             folds=folds,
             seed=seed,
@@ -123,8 +123,10 @@ class TrainModelOperator(MLOpsOperator):
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Train, log and register."""
+        from airflow_mlops_provider.registry.versions import check_model_name
         from airflow_mlops_provider.training.train import train
 
+        check_model_name(self.model_name)
         candidates = candidates_of(self.estimator)
         with open_data(self.render_data(self.data, context)) as source:
             fingerprint = source.fingerprint()
@@ -149,6 +151,11 @@ class TrainModelOperator(MLOpsOperator):
         )
         emit_version(context, self.outlet, result)
         return result
+
+
+def split_of(given: Split | Mapping[str, Any] | None) -> Split:
+    """Return the split that a user's argument stands for."""
+    return from_mapping(Split, given) if isinstance(given, Mapping) else given or Split()
 
 
 def emit_version(context: Context, outlet: Any, result: Mapping[str, Any]) -> None:

@@ -158,7 +158,7 @@ def read_evidence(
             rows = RowSet.from_bytes((local / ROWS).read_bytes())
         except (OSError, ValueError) as error:
             raise InputError(f"{where}: its evidence in run {run_id} cannot be read: {error}. {hint}") from error
-    schema = record.pop("schema", None)
+    schema = record.pop("schema", None) if isinstance(record, dict) else None
     if schema != SCHEMA:
         raise InputError(f"{where} carries evidence of form {schema!r}; this package reads form {SCHEMA}.")
     known = {one.name for one in fields(TrainingEvidence)}

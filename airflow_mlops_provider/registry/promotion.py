@@ -27,7 +27,7 @@ class Promotion:
     previous : str or None
         Version that was champion before; for a version that is champion already, the one it once replaced.
     verdict : str or None
-        Of the blessing it was promoted on.
+        Of its blessing; None when it was never evaluated.
     changed : bool
         False when it was champion already.
     """
@@ -66,14 +66,14 @@ def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, s
     """
     champion = by_alias(registry, version.model_name, CHAMPION)
     blessing = read_blessing(registry, version)
+    verdict = None if blessing is None else str(blessing["verdict"])
     if champion is not None and champion.version == version.version:
         previous = version.tags.get("mlops.previous_champion") or None
-        verdict = None if blessing is None else str(blessing["verdict"])
         return Promotion(promoted=True, reasons=(), previous=previous, verdict=verdict, changed=False)
     reasons = _objections(blessing, champion, version)
     previous = None if champion is None else champion.version
-    if blessing is None or reasons:
-        return Promotion(promoted=False, reasons=reasons, previous=previous, verdict=None, changed=False)
+    if reasons:
+        return Promotion(promoted=False, reasons=reasons, previous=previous, verdict=verdict, changed=False)
     tags: dict[str, Any] = {
         "mlops.promoted_at": now,
         "mlops.promoted_by": json.dumps(dict(promoted_by)),
@@ -87,7 +87,7 @@ def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, s
     challenger = by_alias(registry, version.model_name, CHALLENGER)
     if challenger is not None and challenger.version == version.version:
         client.delete_registered_model_alias(version.model_name, CHALLENGER)
-    return Promotion(promoted=True, reasons=(), previous=previous, verdict=str(blessing["verdict"]), changed=True)
+    return Promotion(promoted=True, reasons=(), previous=previous, verdict=verdict, changed=True)
 
 
 def _objections(blessing: Mapping[str, Any] | None, champion: Version | None, version: Version) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+# Of MLflow's database schema; PostgreSQL refuses longer names, SQLite does not.
+MAX_NAME_CHARACTERS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,14 @@ class Version:
     def label(self) -> str:
         """How messages name it."""
         return f"version {self.version} of model {self.model_name!r}"
+
+
+def check_model_name(model_name: Any) -> None:
+    """Raise :class:`InputError` for a name that MLflow would refuse, so that nobody trains an hour for it."""
+    if not isinstance(model_name, str) or not model_name.strip() or len(model_name) > MAX_NAME_CHARACTERS:
+        raise InputError(f"model_name must be a text of 1 to {MAX_NAME_CHARACTERS} characters; got {model_name!r}.")
+    if any(character in model_name for character in "/:") or model_name == "." or model_name.startswith(".."):
+        raise InputError(f"model_name must be no path and hold no '/' or ':' (MLflow's rule); got {model_name!r}.")
 
 
 def register(

@@ -6,6 +6,9 @@ Figures are made without pyplot, whose global state is shared by everything in t
 from __future__ import annotations
 
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.predictions import Predictions
@@ -20,7 +23,9 @@ INK, ACCENT, QUIET = "#1f2933", "#0b6e99", "#9aa5b1"
 # Scatter plots of more rows than this are heavy to open and show nothing more.
 MAX_POINTS = 2_000
 MAX_CONFUSION_CLASSES = 25
+MAX_CURVES = 10
 MAX_IMPORTANCES = 20
+MAX_NAME_CHARACTERS = 30
 
 
 def prediction_figures(predictions: Predictions, *, seed: int = 0) -> dict[str, str]:
@@ -37,37 +42,60 @@ def prediction_figures(predictions: Predictions, *, seed: int = 0) -> dict[str, 
     -------
     dict of str to str
         File name to SVG text: ROC, precision-recall, calibration and confusion for classes, residuals for regression.
+        What these rows do not define (a ROC of one class) is left out.
     """
-    if predictions.task == "regression":
-        return {"residuals.svg": _residuals(predictions, seed)}
-    figures = {"confusion.svg": _confusion(predictions)}
-    if predictions.task == "binary":
-        scores: Any = None
+    with _style():
+        if predictions.task == "regression":
+            return {"residuals.svg": _residuals(predictions, seed)}
+        figures = {"confusion.svg": _confusion(predictions)}
+        if predictions.probabilities is None and predictions.margins is None:
+            return figures
+        scores = predictions.class_scores()
+        if predictions.task == "multiclass":
+            return figures | {"roc.svg": _roc_per_class(predictions, scores)}
         if predictions.probabilities is not None:
-            scores = predictions.probabilities[:, 1]
             figures["calibration.svg"] = _calibration(predictions)
-        elif predictions.margins is not None:
-            scores = predictions.margins
-        if scores is not None:
-            figures |= {"roc.svg": _roc(predictions, scores), "precision_recall.svg": _pr(predictions, scores)}
-    elif predictions.probabilities is not None:
-        figures["roc.svg"] = _roc_per_class(predictions)
-    return figures
+        if min(predictions.class_counts().values()):
+            figures |= {
+                "roc.svg": _roc(predictions, scores[:, 1]),
+                "precision_recall.svg": _pr(predictions, scores[:, 1]),
+            }
+        return figures
 
 
 def importance_figure(importances: Mapping[str, tuple[float, float]], *, metric: str) -> str:
     """Draw the greatest permutation importances as bars with their standard deviation."""
     shown = list(importances.items())[:MAX_IMPORTANCES][::-1]
-    figure, axes = _canvas(height=max(2.0, 0.28 * len(shown) + 1))
-    axes.barh(
-        [name for name, _ in shown],
-        [mean for _, (mean, _) in shown],
-        xerr=[deviation for _, (_, deviation) in shown],
-        color=ACCENT,
-        ecolor=QUIET,
-    )
-    axes.set_xlabel(f"fall of {metric} when the column is shuffled")
-    return _svg(figure)
+    with _style():
+        figure, axes = _canvas(height=max(2.0, 0.28 * len(shown) + 1))
+        axes.barh(
+            [_short(name) for name, _ in shown],
+            [mean for _, (mean, _) in shown],
+            xerr=[deviation for _, (_, deviation) in shown],
+            color=ACCENT,
+            ecolor=QUIET,
+        )
+        # RMSE and other errors rise where a score falls; the importances count both as positive.
+        axes.set_xlabel(f"loss in {metric} when the column is shuffled")
+        return _svg(figure)
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    """Draw names as they are: no formulas in them, text that can be searched, the same bytes for the same figure."""
+    import matplotlib as mpl
+
+    settings: Any = {"svg.hashsalt": "mlops", "svg.fonttype": "none", "text.parse_math": False}
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        # The browser has the letters that Matplotlib's font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def _short(name: str) -> str:
+    """Return a name that leaves room for the picture, without characters that SVG cannot hold."""
+    name = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+    return name if len(name) <= MAX_NAME_CHARACTERS else name[: MAX_NAME_CHARACTERS - 1] + "…"
 
 
 def _canvas(*, width: float = 5.2, height: float = 4.2) -> tuple[Figure, Axes]:
@@ -81,12 +109,8 @@ def _canvas(*, width: float = 5.2, height: float = 4.2) -> tuple[Figure, Axes]:
 
 
 def _svg(figure: Figure) -> str:
-    import matplotlib as mpl
-
     text = io.StringIO()
-    # A fixed salt and no date: the same figure gives the same bytes. Text stays text, so that it can be searched.
-    with mpl.rc_context({"svg.hashsalt": "mlops", "svg.fonttype": "none"}):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()
 
 
@@ -102,20 +126,28 @@ def _roc(predictions: Predictions, scores: Any) -> str:
     return _svg(figure)
 
 
-def _roc_per_class(predictions: Predictions) -> str:
+def _roc_per_class(predictions: Predictions, scores: Any) -> str:
     from sklearn.metrics import roc_auc_score, roc_curve
 
-    assert predictions.probabilities is not None  # noqa: S101 - the caller's condition, told to the type checker
     figure, axes = _canvas()
-    for code, label in list(enumerate(predictions.labels))[:10]:
+    for code in _most_frequent(predictions, MAX_CURVES):
         is_class = predictions.y_true == code
-        scores = predictions.probabilities[:, code]
-        false, true, _ = roc_curve(is_class, scores)
-        axes.plot(false, true, label=f"{label}: area {roc_auc_score(is_class, scores):.3f}")
+        if is_class.all() or not is_class.any():
+            continue
+        false, true, _ = roc_curve(is_class, scores[:, code])
+        area = roc_auc_score(is_class, scores[:, code])
+        axes.plot(false, true, label=f"{_short(predictions.labels[code])}: area {area:.3f}")
     axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":")
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC, one class against the rest")
-    axes.legend(loc="lower right", frameon=False, fontsize="small")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right", frameon=False, fontsize="small")
     return _svg(figure)
+
+
+def _most_frequent(predictions: Predictions, most: int) -> list[int]:
+    """Return the codes of at most that many classes, in code order."""
+    counts = list(predictions.class_counts().values())
+    return sorted(sorted(range(len(counts)), key=lambda code: -counts[code])[:most])
 
 
 def _pr(predictions: Predictions, scores: Any) -> str:
@@ -151,8 +183,9 @@ def _confusion(predictions: Predictions) -> str:
     import numpy as np
     from sklearn.metrics import confusion_matrix
 
-    labels = predictions.labels[:MAX_CONFUSION_CLASSES]
-    counts = confusion_matrix(predictions.y_true, predictions.predicted, labels=np.arange(len(labels)))
+    codes = _most_frequent(predictions, MAX_CONFUSION_CLASSES)
+    labels = [_short(predictions.labels[code]) for code in codes]
+    counts = confusion_matrix(predictions.y_true, predictions.predicted, labels=codes)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(3.2, 0.55 * len(labels) + 2)
     figure, axes = _canvas(width=side + 0.6, height=side)
@@ -162,7 +195,9 @@ def _confusion(predictions: Predictions) -> str:
         axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour)
     axes.set_xticks(range(len(labels)), labels, rotation=45 if len(labels) > 4 else 0)
     axes.set_yticks(range(len(labels)), labels)
-    axes.set(xlabel="predicted", ylabel="true", title="Confusion")
+    left_out = len(predictions.labels) - len(labels)
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.set_title(f"Confusion of the {len(labels)} most frequent classes" if left_out else "Confusion")
     return _svg(figure)
 
 

@@ -48,7 +48,9 @@ class Features:
         return [name for name, its in self.kinds.items() if its == kind]
 
 
-def choose_features(table: pa.Table, *, target: str, features: Sequence[str] | None, drop: Sequence[str]) -> Features:
+def choose_features(
+    table: pa.Table, *, target: str, features: Sequence[str] | None, drop: Sequence[str], keys: Sequence[str] = ()
+) -> Features:
     """Decide which columns of the training rows are features, and of which kind.
 
     Parameters
@@ -61,6 +63,9 @@ def choose_features(table: pa.Table, *, target: str, features: Sequence[str] | N
         Columns to use; None takes all but the target and `drop`.
     drop : sequence of str
         Columns not to use.
+    keys : sequence of str
+        Columns by which rows are put on their sides. They name rows, groups or moments that held-out rows do not
+        share, so they are left out unless `features` names them.
 
     Returns
     -------
@@ -87,6 +92,9 @@ def choose_features(table: pa.Table, *, target: str, features: Sequence[str] | N
             continue
         if name in drop:
             dropped[name] = "not wanted"
+            continue
+        if name in keys and features is None:
+            dropped[name] = "rows are split by it"
             continue
         kind = _kind(table.schema.field(name))
         reason = _useless(table.column(name), kind=kind, asked=features is not None)
@@ -115,9 +123,13 @@ def _kind(field: pa.Field) -> FeatureKind:
 
 def _useless(column: pa.ChunkedArray, *, kind: FeatureKind, asked: bool) -> str | None:
     import pyarrow.compute as pc
+    import pyarrow.types as t
 
     rows = len(column)
-    valid = rows - column.null_count
+    column = _plain(column)
+    if t.is_floating(column.type):
+        column = pc.drop_null(pc.if_else(pc.is_nan(column), None, column))
+    valid = len(column) - column.null_count
     if valid == 0:
         return "all values are null"
     distinct = pc.count_distinct(column, mode="only_valid").as_py()
@@ -146,8 +158,8 @@ def to_frame(table: pa.Table, *, kinds: Mapping[str, FeatureKind]) -> pd.DataFra
     Returns
     -------
     pandas.DataFrame
-        One float64 column for each numeric feature (NaN where missing) and one object column of str for each
-        categorical one (None where missing), in the order of `kinds`.
+        One float64 column for each numeric feature and one object column of str for each categorical one, NaN where
+        missing, in the order of `kinds`. The same under any version of pandas.
 
     Raises
     ------
@@ -190,10 +202,15 @@ def _numbers(name: str, column: pa.ChunkedArray) -> Any:
 
 
 def _texts(column: pa.ChunkedArray) -> Any:
+    import numpy as np
+    import pandas as pd
     import pyarrow as pa
 
     # Numbers under a categorical name become their text, booleans "true" and "false".
-    return _plain(column).cast(pa.string()).to_numpy(zero_copy_only=False)
+    texts: Any = _plain(column).cast(pa.string()).to_numpy(zero_copy_only=False)
+    if column.null_count:
+        texts = np.where(pd.isna(texts), np.nan, texts)
+    return pd.Series(texts, dtype=object)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

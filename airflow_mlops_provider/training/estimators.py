@@ -7,6 +7,7 @@ and must not become a way to run any callable.
 from __future__ import annotations
 
 import importlib
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlops_provider.core.errors import InputError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 UNSCALED_MODULES = ("sklearn.tree", "sklearn.ensemble", "sklearn.naive_bayes", "sklearn.dummy", "xgboost", "lightgbm")
 # Above this many distinct texts one column each is wasteful; the mean target of a text says more.
 MAX_ONE_HOT = 50
+# No part may begin with two underscores: importing a package's __main__ would run it.
+_IMPORT_PATH = re.compile(r"(?!__)[^\W\d]\w*(\.(?!__)[^\W\d]\w*)+")
 
 ClassWeight = Literal["balanced"] | dict[Any, float] | None
 
@@ -48,7 +51,7 @@ def build_pipeline(
     task : {"binary", "multiclass", "regression"}
         What the estimator must be able to do.
     seed : int
-        Given to every part that has a ``random_state``.
+        Given to every part that has a ``random_state``, unless the user set one.
     class_weight : "balanced", mapping of class to weight, or None
         Set on the estimator.
     preprocessing : "auto", None or transformer
@@ -73,16 +76,22 @@ def build_pipeline(
         steps.append(
             ("preprocessing", _preprocessor(estimator, features=features, high_cardinality=high_cardinality, task=task))
         )
-    elif preprocessing not in ("auto", None):
+    elif not isinstance(preprocessing, str | None):
         steps.append(("preprocessing", clone(preprocessing)))
+    elif preprocessing not in ("auto", None):
+        raise InputError(f"preprocessing must be 'auto', None or a scikit-learn transformer; got {preprocessing!r}.")
     pipeline = Pipeline([*steps, ("model", estimator)])
-    seeds = {name: seed for name in pipeline.get_params() if name.rpartition("__")[2] == "random_state"}
-    return pipeline.set_params(**seeds)
+    unset = [
+        name
+        for name, value in pipeline.get_params().items()
+        if name.rpartition("__")[2] == "random_state" and value is None
+    ]
+    return pipeline.set_params(**dict.fromkeys(unset, seed))
 
 
 def build_estimator(candidate: Candidate, *, task: Task, class_weight: ClassWeight = None) -> BaseEstimator:
     """Return the unfitted estimator of a candidate with its parameters set."""
-    from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
+    from sklearn.base import BaseEstimator, clone
 
     given = candidate.estimator
     if isinstance(given, str):
@@ -94,12 +103,7 @@ def build_estimator(candidate: Candidate, *, task: Task, class_weight: ClassWeig
         raise InputError(
             f"Candidate {candidate.label!r} must be an import path or a scikit-learn estimator; got {type(given)}."
         )
-    fits = is_regressor(estimator) if task == "regression" else is_classifier(estimator)
-    if not fits:
-        raise InputError(
-            f"Candidate {candidate.label!r} ({type(estimator).__name__}) cannot do {task}. "
-            f"Hint: give a {'regressor' if task == 'regression' else 'classifier'}, or set task."
-        )
+    require_task(estimator, task=task, label=candidate.label)
     if class_weight is not None:
         if "class_weight" not in estimator.get_params():
             raise InputError(
@@ -110,16 +114,29 @@ def build_estimator(candidate: Candidate, *, task: Task, class_weight: ClassWeig
     return estimator
 
 
+def require_task(estimator: BaseEstimator, *, task: Task, label: str) -> None:
+    """Raise :class:`InputError` unless the estimator predicts what the task asks for."""
+    from sklearn.base import is_classifier, is_regressor
+
+    fits = is_regressor(estimator) if task == "regression" else is_classifier(estimator)
+    if not fits:
+        raise InputError(
+            f"Candidate {label!r} ({type(estimator).__name__}) cannot do {task}. "
+            f"Hint: give a {'regressor' if task == 'regression' else 'classifier'}, or set task."
+        )
+
+
 def _import(path: str) -> type[BaseEstimator]:
     from sklearn.base import BaseEstimator
 
     module_name, _, name = path.rpartition(".")
     hint = "Hint: for example 'sklearn.linear_model.LogisticRegression'."
-    if not module_name:
+    if not _IMPORT_PATH.fullmatch(path):
         raise InputError(f"Estimator {path!r} is not an import path. {hint}")
     try:
         found = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:
+        # Importing runs the module, which may fail in any way.
         raise InputError(f"Estimator {path!r} cannot be imported: {error}. {hint}") from error
     if not (isinstance(found, type) and issubclass(found, BaseEstimator)):
         raise InputError(f"Estimator {path!r} is not a scikit-learn estimator class; got {found!r}. {hint}")
@@ -138,8 +155,8 @@ def _call(kind: type[BaseEstimator], candidate: Candidate) -> BaseEstimator:
 def _set(estimator: BaseEstimator, candidate: Candidate) -> BaseEstimator:
     try:
         return estimator.set_params(**candidate.params)
-    except ValueError as error:
-        raise InputError(f"Candidate {candidate.label!r} has no such parameter: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"Candidate {candidate.label!r} cannot be given {dict(candidate.params)}: {error}") from error
 
 
 def _preprocessor(
@@ -169,7 +186,11 @@ def _numeric_part(estimator: BaseEstimator) -> Any:
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
-    scales = not type(estimator).__module__.startswith(UNSCALED_MODULES)
+    # An ensemble of given estimators (voting, stacking, bagging) is as sensitive as they are.
+    given = {"estimator", "estimators"} & {
+        name for name, value in estimator.get_params(deep=False).items() if value is not None
+    }
+    scales = bool(given) or not type(estimator).__module__.startswith(UNSCALED_MODULES)
     takes_missing = estimator.__sklearn_tags__().input_tags.allow_nan
     steps: list[tuple[str, Any]] = []
     if not takes_missing:

@@ -1,4 +1,4 @@
-"""From training rows and candidates to one fitted pipeline: cross-validation, search, choice, refit, importances.
+"""From training rows and candidates to one fitted pipeline: cross-validation, choice, refit.
 
 Everything random is seeded and rows arrive in an order that does not depend on the file, so the same rows and settings
 give the same model. The held-out rows are never seen here.
@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.metrics import greater_is_better
-from airflow_mlops_provider.core.performance import evaluate
-from airflow_mlops_provider.core.specs import Candidate, Search
-from airflow_mlops_provider.training.predict import predict
-from airflow_mlops_provider.training.target import Target
+from airflow_mlops_provider.core.specs import Candidate
+from airflow_mlops_provider.training.scorer import Scorer
+from airflow_mlops_provider.training.search import search_parameters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     Folds = Sequence[tuple[np.ndarray, np.ndarray]]
-
-IMPORTANCE_ROWS = 2_000
-IMPORTANCE_REPEATS = 5
-HALVING_FACTOR = 3
 
 Log = Callable[[str], None]
 
@@ -59,43 +54,6 @@ class CandidateResult:
     def mean(self) -> float | None:
         """Mean over the folds, None without folds."""
         return sum(self.fold_scores) / len(self.fold_scores) if self.fold_scores else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scorer:
-    """The chosen metric as scikit-learn wants it: greater is better, and a log line for each value.
-
-    Parameters
-    ----------
-    metric : str
-        Name of the metric.
-    target : Target
-        Task and classes.
-    target_name : str
-        For messages.
-    tell : callable, optional
-        Called with each value, for progress.
-    """
-
-    metric: str
-    target: Target
-    target_name: str
-    tell: Callable[[float], None] | None = None
-
-    def value(self, model: Any, rows: pd.DataFrame, values: np.ndarray) -> float:
-        """Return the metric as users know it."""
-        predictions = predict(
-            model, rows, values, task=self.target.task, classes=self.target.classes, target=self.target_name
-        )
-        # The interval is not used here, so it may be rough.
-        return evaluate(predictions, metrics=[self.metric], n_resamples=100)[self.metric].value
-
-    def __call__(self, model: Any, rows: pd.DataFrame, values: np.ndarray) -> float:
-        """Return the metric with the sign that makes greater better."""
-        value = self.value(model, rows, values)
-        if self.tell is not None:
-            self.tell(value)
-        return value if greater_is_better(self.metric) else -value
 
 
 def choose(
@@ -147,7 +105,9 @@ def choose(
         with _fitting(candidate, log):
             params = dict(candidate.params)
             if candidate.search is not None:
-                found = _search(candidate.search, pipeline, rows, values, scorer, folds, seed, log)
+                found = search_parameters(
+                    candidate.search, pipeline, rows, values, scorer=scorer, folds=folds, seed=seed, log=log
+                )
                 pipeline.set_params(**found)
                 params |= {name.removeprefix("model__"): value for name, value in found.items()}
             scores = _cross_validate(pipeline, rows, values, scorer, folds, log)
@@ -193,94 +153,12 @@ def _cross_validate(
     scores = []
     for number, (train, validation) in enumerate(folds, start=1):
         model = clone(pipeline).fit(rows.iloc[train], values[train])
-        scores.append(scorer.value(model, rows.iloc[validation], values[validation]))
+        try:
+            scores.append(scorer.value(model, rows.iloc[validation], values[validation]))
+        except InputError as error:
+            raise InputError(f"Fold {number} of {len(folds)} cannot be judged: {error}") from error
         log(f"  fold {number}/{len(folds)}: {scorer.metric} {scores[-1]:.4f}")
     return tuple(scores)
-
-
-def _search(
-    search: Search,
-    pipeline: Pipeline,
-    rows: pd.DataFrame,
-    values: np.ndarray,
-    scorer: Scorer,
-    folds: Folds,
-    seed: int,
-    log: Log,
-) -> dict[str, Any]:
-    from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - makes HalvingRandomSearchCV importable
-    from sklearn.model_selection import GridSearchCV, HalvingRandomSearchCV, ParameterGrid, RandomizedSearchCV
-
-    space = {name if name in pipeline.get_params() else f"model__{name}": tried for name, tried in search.space.items()}
-    unknown = sorted(set(space) - set(pipeline.get_params()))
-    if unknown:
-        raise InputError(f"There is no parameter {unknown[0].removeprefix('model__')!r} to search over.")
-    done = 0
-
-    def tell(value: float) -> None:
-        nonlocal done
-        done += 1
-        log(f"  search fit {done}: {scorer.metric} {value:.4f}")
-
-    common: dict[str, Any] = {
-        "scoring": Scorer(metric=scorer.metric, target=scorer.target, target_name=scorer.target_name, tell=tell),
-        "cv": list(folds),
-        "refit": False,
-        "error_score": "raise",
-    }
-    if search.method == "grid":
-        log(f"  grid search: {len(ParameterGrid(space))} combinations x {len(folds)} folds")
-        tuner = GridSearchCV(pipeline, space, **common)
-    elif search.method == "random":
-        log(f"  random search: {search.n_iter} combinations x {len(folds)} folds")
-        tuner = RandomizedSearchCV(pipeline, space, n_iter=search.n_iter, random_state=seed, **common)
-    else:
-        log(f"  successive halving from {search.n_iter} combinations")
-        tuner = HalvingRandomSearchCV(
-            pipeline, space, n_candidates=search.n_iter, factor=HALVING_FACTOR, random_state=seed, **common
-        )
-    tuner.fit(rows, values)
-    found: dict[str, Any] = tuner.cv_results_["params"][tuner.best_index_]
-    log(f"  best: {found}")
-    return found
-
-
-def permutation_importances(
-    model: Any, rows: pd.DataFrame, values: np.ndarray, *, scorer: Scorer, seed: int
-) -> dict[str, tuple[float, float]]:
-    """Return how much the metric falls when a feature is shuffled.
-
-    Permutation importance (Breiman 2001, "Random Forests", section 10) on at most 2,000 held-out rows, 5 repeats.
-
-    Parameters
-    ----------
-    model : fitted estimator
-    rows : pandas.DataFrame, shape (n_rows, n_features)
-        Held-out rows.
-    values : array, shape (n_rows,)
-        Their true values.
-    scorer : Scorer
-        The metric.
-    seed : int
-        For the sample and the shuffles.
-
-    Returns
-    -------
-    dict of str to (mean, standard deviation)
-        Greatest mean first; in units of the metric, positive when the feature helps.
-    """
-    import numpy as np
-    from sklearn.inspection import permutation_importance
-
-    if len(rows) > IMPORTANCE_ROWS:
-        keep = np.sort(np.random.default_rng(seed).choice(len(rows), IMPORTANCE_ROWS, replace=False))
-        rows, values = rows.iloc[keep], values[keep]
-    result = permutation_importance(
-        model, rows, values, scoring=scorer, n_repeats=IMPORTANCE_REPEATS, random_state=seed
-    )
-    pairs = zip(result.importances_mean.tolist(), result.importances_std.tolist(), strict=True)
-    importances = dict(zip(rows.columns, pairs, strict=True))
-    return dict(sorted(importances.items(), key=lambda one: -one[1][0]))
 
 
 def model_digest(model: Any) -> str:

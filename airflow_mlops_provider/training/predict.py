@@ -60,7 +60,7 @@ def predict(
         np.asarray(model.predict_proba(rows), dtype=float)[:, order] if hasattr(model, "predict_proba") else None
     )
     margins = None
-    if probabilities is None and hasattr(model, "decision_function"):
+    if probabilities is None and hasattr(model, "decision_function") and not _decides_pairs(model):
         margins = np.asarray(model.decision_function(rows), dtype=float)
         margins = margins[:, order] if task == "multiclass" else margins * (1 if order[1] == 1 else -1)
     return Predictions(
@@ -71,6 +71,12 @@ def predict(
         probabilities=probabilities,
         margins=margins,
     )
+
+
+def _decides_pairs(model: Any) -> bool:
+    """Tell whether the decision values belong to pairs of classes, which for three classes look like theirs."""
+    shapes = [value for name, value in model.get_params().items() if name.endswith("decision_function_shape")]
+    return len(model.classes_) > 2 and "ovo" in shapes
 
 
 def _order(model: Any, classes: Sequence[Any]) -> list[int]:

@@ -84,16 +84,37 @@ def _by_hash(hashes: np.ndarray, share: float) -> np.ndarray:
 def _by_time(table: pa.Table, split: Split) -> np.ndarray:
     import numpy as np
     import pyarrow.compute as pc
+    import pyarrow.types as t
 
     name = split.columns[0]
     column = table.column(name)
-    if column.null_count:
-        raise InputError(f"Time column {name!r} is null in {column.null_count} rows, so they have no place in time.")
-    ranks = np.asarray(pc.rank(column, sort_keys="ascending", tiebreaker="max"))
+    if not (t.is_date(column.type) or t.is_timestamp(column.type) or _is_number(column.type)):
+        raise InputError(
+            f"Time column {name!r} must hold dates, timestamps or numbers; got {column.type}, whose order need not be "
+            "that of time. Hint: write times as ISO 8601, such as 2026-01-31."
+        )
+    missing = pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0
+    if missing:
+        raise InputError(f"Time column {name!r} is null in {missing} rows, so they have no place in time.")
+    instants = _instants(table, name)
     # Rows of one instant stay together: the cut falls between instants, and those at the cut are trained on.
-    last_trained = np.sort(ranks)[max(round(len(ranks) * (1 - split.holdout_share)) - 1, 0)]
-    later: np.ndarray = ranks > last_trained
+    last_trained = np.sort(instants)[max(round(len(instants) * (1 - split.holdout_share)) - 1, 0)]
+    later: np.ndarray = instants > last_trained
     return later
+
+
+def _instants(table: pa.Table, name: str) -> np.ndarray:
+    """Return the number of each row's moment among the distinct ones, from 1."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    return np.asarray(pc.rank(table.column(name), sort_keys="ascending", tiebreaker="dense")).astype(np.int64)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    import pyarrow.types as t
+
+    return bool(t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind))
 
 
 def _by_seed(rows: int, split: Split, codes: np.ndarray | None, seed: int) -> np.ndarray:
@@ -117,7 +138,14 @@ def _by_seed(rows: int, split: Split, codes: np.ndarray | None, seed: int) -> np
 
 
 def fold_indices(
-    *, task: Task, split: Split, table: pa.Table, codes: np.ndarray | None, folds: int, seed: int
+    *,
+    task: Task,
+    split: Split,
+    table: pa.Table,
+    codes: np.ndarray | None,
+    labels: Sequence[str],
+    folds: int,
+    seed: int,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return cross-validation folds of the training rows, in the spirit of the split.
 
@@ -131,6 +159,8 @@ def fold_indices(
         The training rows.
     codes : int array, shape (n_rows,), or None
         Class codes.
+    labels : sequence of str
+        Names of the classes in code order, for messages.
     folds : int
         Number of folds, at least 2.
     seed : int
@@ -143,49 +173,53 @@ def fold_indices(
     Raises
     ------
     InputError
-        A class or the groups have fewer members than there are folds.
+        There are too few rows, groups or moments for the folds, or a fold would train without one of the classes.
     """
     import numpy as np
-    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, TimeSeriesSplit
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
     rows = np.arange(len(table))
     groups: Any = None
-    if codes is not None and split.method != "time":
-        _require_members(codes, folds)
-    if split.method == "time":
-        return _time_folds(table, split.columns, TimeSeriesSplit(n_splits=folds))
     if split.method == "group":
         groups = hash_rows(table, columns=split.columns)
-        splitter: Any = (
-            GroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-            if task == "regression"
-            else StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-        )
-    elif task == "regression":
-        splitter = KFold(n_splits=folds, shuffle=True, random_state=seed)
+        splitter: Any = GroupKFold if task == "regression" else StratifiedGroupKFold
     else:
-        splitter = StratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
+        splitter = KFold if task == "regression" else StratifiedKFold
     try:
-        return list(splitter.split(rows, codes, groups))
+        if split.method == "time":
+            found = _time_folds(_instants(table, split.columns[0]), folds)
+        else:
+            found = list(splitter(n_splits=folds, shuffle=True, random_state=seed).split(rows, codes, groups))
     except ValueError as error:
-        raise InputError(f"The training rows cannot be cut into {folds} folds: {error}") from error
-
-
-def _require_members(codes: np.ndarray, folds: int) -> None:
-    import numpy as np
-
-    counts = np.bincount(codes)
-    least = int(counts.argmin())
-    if counts[least] < folds:
         raise InputError(
-            f"Class number {least} has {counts[least]} training rows, too few for {folds} folds. "
+            f"The {len(table)} training rows cannot be cut into {folds} folds: {error} "
             "Hint: more data, fewer folds, or folds=0."
-        )
+        ) from error
+    if codes is not None:
+        _require_classes(found, codes, labels)
+    return found
 
 
-def _time_folds(table: pa.Table, columns: Sequence[str], splitter: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+def _time_folds(instants: np.ndarray, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Cut between moments, so that no row is validated on rows of its own moment or a later one."""
     import numpy as np
-    import pyarrow.compute as pc
+    from sklearn.model_selection import TimeSeriesSplit
 
-    order = np.asarray(pc.sort_indices(table, sort_keys=[(columns[0], "ascending")])).astype(np.int64)
-    return [(order[train], order[test]) for train, test in splitter.split(order)]
+    cuts = TimeSeriesSplit(n_splits=folds).split(np.arange(int(instants.max())))
+    return [
+        (np.flatnonzero(np.isin(instants, train + 1)), np.flatnonzero(np.isin(instants, test + 1)))
+        for train, test in cuts
+    ]
+
+
+def _require_classes(folds: Sequence[tuple[np.ndarray, np.ndarray]], codes: np.ndarray, labels: Sequence[str]) -> None:
+    import numpy as np
+
+    for number, (train, _) in enumerate(folds, start=1):
+        counts = np.bincount(codes[train], minlength=len(labels))
+        if counts.min() == 0:
+            raise InputError(
+                f"Fold {number} of {len(folds)} would train without class {labels[int(counts.argmin())]!r}: "
+                f"{dict(zip(labels, counts.tolist(), strict=True))} rows each. "
+                "Hint: more data, fewer folds, or folds=0."
+            )

@@ -62,19 +62,9 @@ def read_target(column: pa.ChunkedArray, *, name: str, task: Task | None, positi
     InputError
         Nulls, infinite numbers, one value only, too many classes, or values that do not fit `task`.
     """
-    import numpy as np
     import pyarrow.compute as pc
-    import pyarrow.types as t
 
-    if column.null_count:
-        raise InputError(
-            f"Target {name!r} is null in {column.null_count} of {len(column)} rows. "
-            "Hint: drop these rows before training, or wait until their labels are known."
-        )
-    if t.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if not (t.is_string(column.type) or t.is_large_string(column.type) or _is_number(column.type)):
-        raise InputError(f"Target {name!r} must be text, numbers or booleans; got {column.type}.")
+    column = _labelled(column, name)
     distinct = pc.count_distinct(column).as_py()
     if distinct < 2:
         raise InputError(
@@ -82,38 +72,85 @@ def read_target(column: pa.ChunkedArray, *, name: str, task: Task | None, positi
         )
     decided = task or _decide(column, distinct)
     if decided == "regression":
-        if not _is_number(column.type):
-            raise InputError(f"Target {name!r} of type {column.type} cannot be the target of a regression.")
-        values = column.cast("float64").to_numpy()
-        if not np.isfinite(values).all():
-            raise InputError(f"Target {name!r} holds {int((~np.isfinite(values)).sum())} values that are not finite.")
-        return Target(task=decided, values=values, classes=())
-    return _classes(column, name=name, task=decided, distinct=distinct, positive_class=positive_class)
+        return Target(task=decided, values=_quantities(column, name), classes=())
+    if distinct > MAX_CLASSES:
+        raise InputError(f"Target {name!r} has {distinct} classes, more than {MAX_CLASSES}. Hint: task='regression'?")
+    values = _classes(column, name)
+    return Target(task=decided, values=values, classes=_in_order(values, name, decided, positive_class))
 
 
-def _classes(column: pa.ChunkedArray, *, name: str, task: Task, distinct: int, positive_class: Any) -> Target:
+def true_values(column: pa.ChunkedArray, *, name: str, task: Task) -> np.ndarray:
+    """Return the true values of rows that are to be judged, of which there may be as few as one.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_target`, apart from what only training needs.
+    """
+    column = _labelled(column, name)
+    return _quantities(column, name) if task == "regression" else _classes(column, name)
+
+
+def _labelled(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Return the column without dictionary; refuses missing labels and types that are none."""
+    import pyarrow.compute as pc
+    import pyarrow.types as t
+
+    if t.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    missing = pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0
+    if missing:
+        raise InputError(
+            f"Target {name!r} is null in {missing} of {len(column)} rows. "
+            "Hint: leave these rows out, or wait until their labels are known."
+        )
+    if not (t.is_string(column.type) or t.is_large_string(column.type) or _is_number(column.type)):
+        raise InputError(f"Target {name!r} must be text, numbers or booleans; got {column.type}.")
+    return column
+
+
+def _quantities(column: pa.ChunkedArray, name: str) -> np.ndarray:
+    import numpy as np
+
+    if not _is_number(column.type):
+        raise InputError(f"Target {name!r} of type {column.type} cannot be the target of a regression.")
+    values: np.ndarray = column.cast("float64", safe=False).to_numpy()
+    infinite = int((~np.isfinite(values)).sum())
+    if infinite:
+        raise InputError(f"Target {name!r} holds {infinite} values that are not finite.")
+    return values
+
+
+def _classes(column: pa.ChunkedArray, name: str) -> np.ndarray:
     import numpy as np
     import pyarrow.types as t
 
-    if distinct > MAX_CLASSES:
-        raise InputError(f"Target {name!r} has {distinct} classes, more than {MAX_CLASSES}. Hint: task='regression'?")
     if t.is_floating(column.type) or t.is_decimal(column.type):
-        numbers = column.cast("float64").to_numpy()
+        numbers: np.ndarray = column.cast("float64", safe=False).to_numpy()
         if not np.array_equal(numbers, np.floor(numbers)):
             raise InputError(f"Target {name!r} holds fractions, which are no classes. Hint: task='regression'.")
-        values: Any = numbers.astype("int64")
-    elif t.is_boolean(column.type) or t.is_integer(column.type):
-        values = column.to_numpy()
-    else:
-        values = np.array(column.to_pylist(), dtype=object)
+        return numbers.astype("int64")
+    if t.is_boolean(column.type) or t.is_integer(column.type):
+        values: np.ndarray = column.to_numpy()
+        return values
+    return np.array(column.to_pylist(), dtype=object)
+
+
+def _in_order(values: np.ndarray, name: str, task: Task, positive_class: Any) -> tuple[Any, ...]:
+    """Return the classes sorted, the positive one last."""
     classes = sorted(set(values.tolist()))
     if task == "binary" and len(classes) != 2:
         raise InputError(f"Target {name!r} has {len(classes)} classes, so it is not binary: {classes[:10]}.")
+    if task == "multiclass" and len(classes) < 3:
+        raise InputError(f"Target {name!r} has 2 classes {classes}, so it is not multiclass. Hint: task='binary'.")
     if positive_class is not None:
         if task != "binary" or positive_class not in classes:
-            raise InputError(f"positive_class {positive_class!r} is not one of the two classes {classes[:10]}.")
+            raise InputError(
+                f"positive_class {positive_class!r} must be one of the two classes of target {name!r}, "
+                f"which has {classes[:10]}."
+            )
         classes.sort(key=lambda one: one == positive_class)
-    return Target(task=task, values=values, classes=tuple(classes))
+    return tuple(classes)
 
 
 def _is_number(type_: pa.DataType) -> bool:
