@@ -24,9 +24,10 @@ class JensenShannon:
 
     ``JS = sqrt(sum_b (p_b log2(p_b / m_b) + q_b log2(q_b / m_b)) / 2)`` with ``m = (p + q) / 2`` over bins b with
     shares p of the reference and q of the current sample: the square root of the divergence of [1]_, which is a metric
-    [2]_, to base 2 as in SciPy, Evidently and NannyML. Range [0, 1]; 1 where the samples share no bin. Empty bins need
-    no care. Bins are :func:`~airflow_mlops_provider.core.cell_bins.bins_of_cells`'s, so values differ from tools that
-    cut numbers at equal widths.
+    [2]_. Range [0, 1]; 1 where the samples share no bin. Empty bins need no care. To base 2 as in NannyML; Evidently
+    and SciPy's default take nats, whose values are sqrt(ln 2) = 0.8326 times these. Bins are
+    :func:`~airflow_mlops_provider.core.cell_bins.bins_of_cells`'s, so values differ from tools that cut numbers at
+    equal widths.
 
     Parameters
     ----------
