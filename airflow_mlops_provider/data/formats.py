@@ -30,17 +30,20 @@ class Format:
         From an opener, the fields wanted (a schema) and the most rows in a batch to batches that hold those columns.
     mixed_is_text : bool
         Whether a column that is a number in one file and text in another is text, as where types are guessed.
+    is_columnar : bool
+        Whether one column can be read without the others.
     """
 
     name: str
     scan: Callable[[Opener], tuple[pa.Schema, int]]
     batches: Callable[[Opener, pa.Schema, int], Iterator[pa.RecordBatch]]
     mixed_is_text: bool = False
+    is_columnar: bool = False
 
 
 _CSV = Format(name="CSV", scan=csv_file.scan, batches=csv_file.batches, mixed_is_text=True)
-_PARQUET = Format(name="Parquet", scan=parquet_file.scan, batches=parquet_file.batches)
-_ARROW = Format(name="Feather", scan=arrow_file.scan, batches=arrow_file.batches)
+_PARQUET = Format(name="Parquet", scan=parquet_file.scan, batches=parquet_file.batches, is_columnar=True)
+_ARROW = Format(name="Feather", scan=arrow_file.scan, batches=arrow_file.batches, is_columnar=True)
 _JSON_LINES = Format(name="JSON lines", scan=json_lines.scan, batches=json_lines.batches)
 
 FORMATS: Mapping[str, Format] = MappingProxyType(

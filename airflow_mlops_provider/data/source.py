@@ -50,9 +50,14 @@ class DataSource(ABC):
     def count_rows(self) -> int:
         """Return the number of rows, at least 1; raises as `schema` does."""
 
+    @property
+    def is_columnar(self) -> bool:
+        """Whether reading the columns one after the other costs no more than reading them together."""
+        return False
+
     @abstractmethod
     def batches(
-        self, columns: Sequence[str] | None = None, *, batch_rows: int = BATCH_ROWS
+        self, columns: Sequence[str] | None = None, *, batch_rows: int = BATCH_ROWS, dictionaries: bool = False
     ) -> Iterator[pa.RecordBatch]:
         """Read the rows batch by batch, in memory that does not grow with their number.
 
@@ -63,11 +68,13 @@ class DataSource(ABC):
             allows.
         batch_rows : int, default 65536
             Most rows in a batch, at least 1. A batch may hold fewer, never none.
+        dictionaries : bool, default False
+            Give text as dictionaries, as Parquet stores it: decoding and counting it is many times faster then.
 
         Yields
         ------
         pyarrow.RecordBatch
-            Of the types that `schema` says.
+            Of the types that `schema` says, apart from `dictionaries`.
 
         Raises
         ------

@@ -113,11 +113,16 @@ class QueryRows(DataSource):
         """Return the number of rows the query gave."""
         return self._rows.count_rows()
 
+    @property
+    def is_columnar(self) -> bool:
+        """Whether columns are kept apart: they are."""
+        return self._rows.is_columnar
+
     def batches(
-        self, columns: Sequence[str] | None = None, *, batch_rows: int = BATCH_ROWS
+        self, columns: Sequence[str] | None = None, *, batch_rows: int = BATCH_ROWS, dictionaries: bool = False
     ) -> Iterator[pa.RecordBatch]:
         """Read the kept rows."""
-        return self._rows.batches(columns, batch_rows=batch_rows)
+        return self._rows.batches(columns, batch_rows=batch_rows, dictionaries=dictionaries)
 
     def fingerprint(self) -> Fingerprint:
         """Return the SHA-256 of the column names and the sorted row hashes, 8 bytes a row in memory."""

@@ -17,7 +17,7 @@ from airflow_mlops_provider.data.file_object import FileIdentity, digest, readin
 from airflow_mlops_provider.data.formats import opener_of
 from airflow_mlops_provider.data.locate import FileEntry, locate
 from airflow_mlops_provider.data.source import BATCH_ROWS, DataSource
-from airflow_mlops_provider.data.types import cast_batch, join_types
+from airflow_mlops_provider.data.types import cast_batch, join_types, with_dictionaries
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,8 +87,13 @@ class TableFiles(DataSource):
         """Return the number of rows of all files."""
         return self._scanned.n_rows
 
+    @property
+    def is_columnar(self) -> bool:
+        """Whether the format keeps columns apart."""
+        return all(entry.format.is_columnar for entry in self._entries)
+
     def batches(
-        self, columns: Sequence[str] | None = None, *, batch_rows: int = BATCH_ROWS
+        self, columns: Sequence[str] | None = None, *, batch_rows: int = BATCH_ROWS, dictionaries: bool = False
     ) -> Iterator[pa.RecordBatch]:
         """Read the files one after the other."""
         import pyarrow as pa
@@ -97,6 +102,7 @@ class TableFiles(DataSource):
             raise InputError(f"batch_rows must be at least 1; got {batch_rows}.")
         known = {field.name: field for field in self.schema()}
         wanted = pa.schema([known[name] for name in self.select(columns)])
+        wanted = with_dictionaries(wanted) if dictionaries else wanted
         for entry, seen in zip(self._entries, self._seen, strict=True):
             with reading(entry.file, seen, as_what=entry.format.name):
                 for batch in self._read(entry, wanted, batch_rows):

@@ -105,7 +105,25 @@ def cast(array: pa.Array, kind: pa.DataType) -> pa.Array:
 
     if array.type == kind:
         return array
+    if types.is_dictionary(kind):
+        return _encoded(array, kind)
     return array.cast(kind, safe=not (types.is_integer(array.type) and types.is_floating(kind)))
+
+
+def _encoded(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    if not isinstance(array, pa.DictionaryArray):
+        array = cast(array, kind.value_type).dictionary_encode()
+    indices, values = array.indices.cast(kind.index_type), array.dictionary.cast(kind.value_type)
+    return pa.DictionaryArray.from_arrays(indices, values, ordered=kind.ordered)
+
+
+def with_dictionaries(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with dictionaries for its text."""
+    import pyarrow as pa
+
+    return pa.schema([(f.name, pa.dictionary(pa.int32(), f.type) if is_text(f.type) else f.type) for f in schema])
 
 
 def plain_fields(schema: pa.Schema, *, leave_out: Sequence[str] = ()) -> pa.Schema:
