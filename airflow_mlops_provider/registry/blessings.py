@@ -10,10 +10,10 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.registry.artifacts import fetch
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.runs import LoggedRun
@@ -56,23 +56,18 @@ def read_blessing(registry: Registry, version: Version) -> dict[str, Any] | None
     InputError
         The record is missing, damaged, or belongs to another version.
     """
-    import mlflow.artifacts
-
     if TAG not in version.tags:
         return None
     hint = "Hint: evaluate the version again."
     try:
         tag = json.loads(version.tags[TAG])
         with tempfile.TemporaryDirectory(prefix="mlops-blessing-") as folder:
-            local = mlflow.artifacts.download_artifacts(
-                run_id=tag["run_id"], artifact_path=ARTIFACT, dst_path=folder, tracking_uri=registry.server.uri
-            )
-            text = Path(local).read_bytes()
+            text = fetch(registry, run_id=tag["run_id"], path=ARTIFACT, into=folder).read_bytes()
         if hashlib.sha256(text).hexdigest() != tag["sha256"]:
-            raise InputError(f"The blessing of {version.label} is not the one that was recorded. {hint}")
+            raise InputError("it is not the one that was recorded")
         blessing: dict[str, Any] = json.loads(text)
-    except (KeyError, TypeError, OSError, json.JSONDecodeError) as error:
-        raise InputError(f"The blessing of {version.label} cannot be read: {error}. {hint}") from error
+    except (KeyError, TypeError, OSError, ValueError) as error:
+        raise InputError(f"The blessing of {version.label} cannot be used: {error}. {hint}") from error
     if (blessing["model_name"], blessing["version"]) != (version.model_name, version.version):
         raise InputError(
             f"The blessing of {version.label} judges {blessing['model_name']}/{blessing['version']}. {hint}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.row_set import RowSet
 from airflow_mlops_provider.core.specs import FeatureKind, Task
+from airflow_mlops_provider.registry.artifacts import fetch
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.runs import LoggedRun
@@ -141,19 +142,13 @@ def read_evidence(
     InputError
         The version has no evidence, or one that cannot be read.
     """
-    import mlflow.artifacts
-
     where = f"Version {version} of model {model_name!r}"
     hint = "Hint: train it with TrainModelOperator or @task.train_model."
     if not run_id:
         raise InputError(f"{where} has no MLflow run, so it carries no evidence. {hint}")
     with tempfile.TemporaryDirectory(prefix="mlops-evidence-") as folder:
         try:
-            local = Path(
-                mlflow.artifacts.download_artifacts(
-                    run_id=run_id, artifact_path=FOLDER, dst_path=folder, tracking_uri=registry.server.uri
-                )
-            )
+            local = fetch(registry, run_id=run_id, path=FOLDER, into=folder)
             record = json.loads((local / RECORD).read_text())
             rows = RowSet.from_bytes((local / ROWS).read_bytes())
         except (OSError, ValueError) as error:

@@ -129,7 +129,14 @@ def write_model(
             signature=ModelSignature(inputs=Schema(columns), outputs=Schema([output])),
             pip_requirements=list(requirements),
         )
-    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    return _size(directory)
+
+
+def _size(directory: Path) -> int:
+    """Return the size of the model's files, without the one that MLflow adds when they are fetched."""
+    return sum(
+        path.stat().st_size for path in directory.rglob("*") if path.is_file() and path.name != "registered_model_meta"
+    )
 
 
 @contextmanager
@@ -217,8 +224,7 @@ def load_model(
         except OSError as error:
             raise InputError(f"{where}: its files cannot be fetched: {error}.") from error
         root = Path(downloaded)
-        size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
-        return _read(root / MODEL_FILE, where=where, trusted_types=trusted_types), size
+        return _read(root / MODEL_FILE, where=where, trusted_types=trusted_types), _size(root)
 
 
 def _read(path: Path, *, where: str, trusted_types: Sequence[str]) -> Any:

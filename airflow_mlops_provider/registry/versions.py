@@ -149,11 +149,20 @@ def resolve(registry: Registry, model_name: str, version: str | int | None, *, a
     return found
 
 
+def _model_id(found: ModelVersion) -> str | None:
+    """Return MLflow's id of the logged model; its own database keeps it in the source only."""
+    if found.model_id:
+        return str(found.model_id)
+    source = str(found.source or "")
+    is_logged_model = source.startswith("models:/m-") and "/" not in source.removeprefix("models:/")
+    return source.removeprefix("models:/") if is_logged_model else None
+
+
 def _version(found: ModelVersion) -> Version:
     return Version(
         model_name=found.name,
         version=str(found.version),
         run_id=found.run_id or None,
-        model_id=getattr(found, "model_id", None) or None,
+        model_id=_model_id(found),
         tags=dict(found.tags or {}),
     )
