@@ -69,7 +69,7 @@ def airflow_home() -> Path:
     return HOME
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_dag(airflow_home: Path) -> Callable[..., DagOutcome]:
     """Run a DAG's tasks for real, in this process, through the task runner."""
 
