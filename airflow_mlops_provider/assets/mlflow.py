@@ -1,4 +1,4 @@
-"""Asset URIs of registered models: ``mlflow://models/<name>`` and ``mlflow://models/<name>@<alias>``.
+"""Asset URIs of registered models: ``mlflow://models/<name>``, ``…@<alias>`` and, for its drift, ``…/drift``.
 
 Airflow calls :func:`sanitize_uri` whenever such an asset is constructed, so this module imports the standard library
 only, and two spellings of one model must come out as one URI. It never looks whether the model exists.
@@ -14,11 +14,16 @@ from airflow_mlops_provider.core.errors import InputError
 # Airflow refuses longer identifiers of assets.
 MAX_URI_CHARACTERS = 1500
 
+DRIFT = "drift"
+
 _ALIAS = re.compile(r"[A-Za-z0-9_-]+")
-_HINT = "Hint: mlflow://models/<name> or mlflow://models/<name>@<alias>; model_asset_uri() writes it for any name."
+_HINT = (
+    "Hint: mlflow://models/<name>, mlflow://models/<name>@<alias> or mlflow://models/<name>/drift; "
+    "model_asset_uri() writes it for any name."
+)
 
 
-def model_asset_uri(model_name: str, *, alias: str | None = None) -> str:
+def model_asset_uri(model_name: str, *, alias: str | None = None, drift: bool = False) -> str:
     """Return the URI of the asset that stands for a registered model.
 
     Parameters
@@ -27,6 +32,8 @@ def model_asset_uri(model_name: str, *, alias: str | None = None) -> str:
         Any name that MLflow accepts; what is special in a URI is percent-encoded.
     alias : str, optional
         The asset of one alias, for example ``champion``, instead of the whole model.
+    drift : bool, default False
+        The asset whose events say that the model's data drifted, instead of the model's own.
 
     Returns
     -------
@@ -42,8 +49,8 @@ def model_asset_uri(model_name: str, *, alias: str | None = None) -> str:
     --------
     >>> model_asset_uri("churn")
     'mlflow://models/churn'
-    >>> model_asset_uri("credit risk/EU", alias="champion")
-    'mlflow://models/credit%20risk%2FEU@champion'
+    >>> model_asset_uri("credit risk/EU", alias="champion"), model_asset_uri("churn", drift=True)
+    ('mlflow://models/credit%20risk%2FEU@champion', 'mlflow://models/churn/drift')
     """
     if not model_name.strip():
         raise InputError(f"model_name of a model asset must not be blank; got {model_name!r}.")
@@ -53,7 +60,9 @@ def model_asset_uri(model_name: str, *, alias: str | None = None) -> str:
         encoded = quote(model_name, safe="")
     except UnicodeEncodeError as error:
         raise InputError(f"model_name of a model asset must be valid Unicode; got {model_name!r}.") from error
-    uri = f"mlflow://models/{encoded}" + ("" if alias is None else f"@{alias}")
+    if alias is not None and drift:
+        raise InputError("A model asset stands for an alias or for drift, not for both.")
+    uri = f"mlflow://models/{encoded}" + ("" if alias is None else f"@{alias}") + (f"/{DRIFT}" if drift else "")
     if len(uri) > MAX_URI_CHARACTERS:
         raise InputError(
             f"model_name of a model asset must fit into {MAX_URI_CHARACTERS} characters of URI; "
@@ -89,12 +98,14 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     text = urlunsplit(uri)
     if uri.netloc.lower() != "models" or uri.query:
         raise InputError(f"The asset URI {text!r} does not name a model. {_HINT}")
-    encoded, separator, alias = uri.path.removeprefix("/").partition("@")
+    path = uri.path.removeprefix("/")
+    drift = path.endswith(f"/{DRIFT}")
+    encoded, separator, alias = path.removesuffix(f"/{DRIFT}").partition("@")
     if "/" in encoded or not encoded:
         raise InputError(f"The asset URI {text!r} must hold one model name after 'models/'. {_HINT}")
     try:
         name = unquote(encoded, errors="strict")
     except UnicodeDecodeError as error:
         raise InputError(f"The model name in the asset URI {text!r} is not UTF-8. {_HINT}") from error
-    normal = model_asset_uri(name, alias=alias if separator else None)
+    normal = model_asset_uri(name, alias=alias if separator else None, drift=drift)
     return uri._replace(netloc="models", path=normal.removeprefix("mlflow://models"))

@@ -201,6 +201,8 @@ class TrainSettings:
         Given to the estimator.
     preprocessing : "auto", None or transformer
         ``auto``: impute, encode and scale as the estimator needs.
+    reference_sample_rows : int
+        Training rows kept as they are with the version, for drift checks that need rows; 0 keeps none.
     """
 
     task: Task | None = None
@@ -213,6 +215,7 @@ class TrainSettings:
     seed: int = 0
     class_weight: Any = None
     preprocessing: Any = "auto"
+    reference_sample_rows: int = 0
 
     def __post_init__(self) -> None:
         if self.task is not None:
@@ -221,6 +224,9 @@ class TrainSettings:
             raise InputError("features and drop_columns of TrainSettings must be lists of column names; got a string.")
         if isinstance(self.folds, bool) or not isinstance(self.folds, int) or self.folds == 1 or self.folds < 0:
             raise InputError(f"folds of TrainSettings must be 0 or at least 2; got {self.folds!r}.")
+        rows = self.reference_sample_rows
+        if isinstance(rows, bool) or not isinstance(rows, int) or rows < 0:
+            raise InputError(f"reference_sample_rows of TrainSettings must be a whole number from 0; got {rows!r}.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise InputError(f"seed of TrainSettings must be a whole number from 0 to 2**32 - 1; got {self.seed!r}.")
 

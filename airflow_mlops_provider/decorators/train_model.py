@@ -37,7 +37,8 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
     ----------
     model_name, data, target : see TrainModelOperator
         Templated.
-    task, positive_class, features, drop_columns, split, metric, seed, trusted_types : see TrainModelOperator
+    task, positive_class, features, drop_columns, split, metric, seed : see TrainModelOperator
+    reference_sample_rows, trusted_types : see TrainModelOperator
         Folds, class weights and preprocessing belong to the function.
     **kwargs
         See :class:`~airflow_mlops_provider.operators.base.MLOpsOperator`.
@@ -66,6 +67,7 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
         split: Split | Mapping[str, Any] | None = None,
         metric: str | None = None,
         seed: int = 0,
+        reference_sample_rows: int = 0,
         trusted_types: Sequence[str] = (),
         op_args: Collection[Any] | None = None,
         op_kwargs: Mapping[str, Any] | None = None,
@@ -98,6 +100,7 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
             metric=metric,
             folds=0,
             seed=seed,
+            reference_sample_rows=reference_sample_rows,
         )
         self.trusted_types = tuple(trusted_types)
         self.outlet = model_outlet(model_name)

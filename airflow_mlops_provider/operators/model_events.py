@@ -42,3 +42,11 @@ def emit(context: Context, outlet: AssetAlias, *, model_name: str, extra: dict[s
     events.add(Asset(model_asset_uri(model_name)), extra=extra)
     if alias:
         events.add(Asset(model_asset_uri(model_name, alias=alias)), extra=extra)
+
+
+def emit_drift(context: Context, outlet: AssetAlias, result: dict[str, Any]) -> None:
+    """Announce that the data of a model drifted, with what a DAG that reacts needs to know."""
+    keys = ("window_end", "drifted", "n_drifted", "n_judged", "importance_drifted", "reasons", "run_id", "profile_uri")
+    extra = {"event": "drift", "model_name": result["model_name"], **{key: result[key] for key in keys}}
+    asset = Asset(model_asset_uri(result["model_name"], drift=True))
+    context["outlet_events"][outlet].add(asset, extra=extra)

@@ -70,6 +70,7 @@ def track(
     """
     from airflow_mlops_provider.registry.evidence import write_evidence
     from airflow_mlops_provider.registry.models import log_model, write_model
+    from airflow_mlops_provider.registry.reference import write_reference
     from airflow_mlops_provider.registry.runs import logged_run
     from airflow_mlops_provider.registry.versions import register
     from airflow_mlops_provider.reports.training import training_report
@@ -94,6 +95,14 @@ def track(
             ) as run:
                 _log_numbers(run, trained, evidence, fingerprint, settings)
                 write_evidence(run, evidence, trained.prepared.training_rows)
+                write_reference(
+                    run,
+                    rows=trained.prepared.table.select([*evidence.kinds, evidence.target]),
+                    features=list(evidence.kinds),
+                    predictions=trained.predictions,
+                    model_name=model_name,
+                    sample_rows=settings.reference_sample_rows,
+                )
                 for name, svg in figures.items():
                     run.log_text(svg, f"figures/{name}")
                 report = training_report(model_name=model_name, evidence=evidence.to_dict(), figures=figures)

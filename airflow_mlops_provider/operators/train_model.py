@@ -58,6 +58,8 @@ class TrainModelOperator(MLOpsOperator):
         Given to the estimators.
     preprocessing : "auto", None or transformer
         ``auto`` imputes, encodes and scales as the estimator needs; a pipeline given as estimator is left alone.
+    reference_sample_rows : int, default 0
+        Training rows to keep with the version as they are, for drift checks that need rows; 0 keeps none.
     trusted_types : sequence of str
         Types in the model, beyond scikit-learn's own, that may be saved and loaded.
     **kwargs
@@ -95,6 +97,7 @@ class TrainModelOperator(MLOpsOperator):
         seed: int = 0,
         class_weight: Any = None,
         preprocessing: Any = "auto",
+        reference_sample_rows: int = 0,
         trusted_types: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
@@ -116,6 +119,7 @@ class TrainModelOperator(MLOpsOperator):
             seed=seed,
             class_weight=class_weight,
             preprocessing=preprocessing,
+            reference_sample_rows=reference_sample_rows,
         )
         self.trusted_types = tuple(trusted_types)
         self.outlet = model_outlet(model_name)

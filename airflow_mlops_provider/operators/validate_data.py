@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_mlops_provider.registry.runs import LoggedRun
     from airflow_mlops_provider.validation.suites import SuiteSource
 
+FROM_MODEL = "from_model"
 REPORT = "validation/report.html"
 RESULT = "validation/result.json"
 
@@ -46,7 +47,10 @@ class ValidateDataOperator(MLOpsOperator):
         What to validate (templated).
     suite : list, str, ExpectationSuite or callable
         Expectations as dicts ``{"type", "kwargs", "severity"}`` or Great Expectations' objects; or the path of a suite
-        in JSON; or a callable without arguments that returns one of these, called when the task runs (templated).
+        in JSON; or a callable without arguments that returns one of these, called when the task runs; or
+        ``"from_model"``: what the champion's training rows suggest (templated).
+    model_name : str, optional
+        Whose champion, for ``suite="from_model"`` (templated).
     min_rows : int, default 1
         (templated)
     max_missing_share : float or mapping of column to float, default 0.05
@@ -97,6 +101,7 @@ class ValidateDataOperator(MLOpsOperator):
         *MLOpsOperator.template_fields,
         "data",
         "suite",
+        "model_name",
         "min_rows",
         "max_missing_share",
         "timestamp_column",
@@ -109,6 +114,7 @@ class ValidateDataOperator(MLOpsOperator):
         *,
         data: str | Asset | SqlQuery | Sequence[str | Asset] | XComArg,
         suite: SuiteSource,
+        model_name: str | None = None,
         min_rows: int | str = 1,
         max_missing_share: float | str | Mapping[str, float | str] = DEFAULT_MAX_MISSING_SHARE,
         max_age: timedelta | None = None,
@@ -124,6 +130,11 @@ class ValidateDataOperator(MLOpsOperator):
         # Airflow would call a callable in a template field itself, with arguments of its own.
         self.suite: Any = None if callable(suite) else suite
         self.suite_factory = suite if callable(suite) else None
+        if (suite == FROM_MODEL) != (model_name is not None):
+            raise InputError(
+                'model_name of ValidateDataOperator belongs to suite="from_model", and the other way round.'
+            )
+        self.model_name = model_name
         self.min_rows = min_rows
         self.max_missing_share = max_missing_share
         self.timestamp_column = timestamp_column
@@ -141,7 +152,7 @@ class ValidateDataOperator(MLOpsOperator):
         from airflow_mlops_provider.validation.suites import load_suite
 
         policy = self._policy()
-        expectations = load_suite(self.suite_factory or self.suite)
+        expectations = load_suite(self.suite_factory or self._suite())
         data = self.render_data(self.data, context)
         with (
             MlflowHook(self.mlflow_conn_id).open() as registry,
@@ -154,6 +165,17 @@ class ValidateDataOperator(MLOpsOperator):
         ):
             result = self._validate(data, expectations, policy)
             return self._record(run, result, context)
+
+    def _suite(self) -> Any:
+        if self.model_name is None:
+            return self.suite
+        from airflow_mlops_provider.registry.profiles import training_suite
+        from airflow_mlops_provider.registry.versions import CHAMPION, resolve
+
+        with MlflowHook(self.mlflow_conn_id).open() as registry:
+            champion = resolve(registry, self.model_name, None, alias=CHAMPION)
+            self.log.info("The suite is that of %s", champion.label)
+            return training_suite(registry, champion)
 
     def _policy(self) -> PreconditionPolicy:
         """Read the rendered thresholds, which Jinja leaves as text."""

@@ -77,7 +77,7 @@ def importance_figure(importances: Mapping[str, tuple[float, float]], *, metric:
         )
         # RMSE and other errors rise where a score falls; the importances count both as positive.
         axes.set_xlabel(f"loss in {metric} when the column is shuffled")
-        return _svg(figure)
+        return to_svg(figure)
 
 
 @contextmanager
@@ -108,7 +108,8 @@ def _canvas(*, width: float = 5.2, height: float = 4.2) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _svg(figure: Figure) -> str:
+def to_svg(figure: Figure) -> str:
+    """Return a figure as SVG text, the same for the same figure."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()
@@ -123,7 +124,7 @@ def _roc(predictions: Predictions, scores: Any) -> str:
     axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":", label="chance")
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     axes.legend(loc="lower right", frameon=False)
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def _roc_per_class(predictions: Predictions, scores: Any) -> str:
@@ -141,7 +142,7 @@ def _roc_per_class(predictions: Predictions, scores: Any) -> str:
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC, one class against the rest")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower right", frameon=False, fontsize="small")
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def _most_frequent(predictions: Predictions, most: int) -> list[int]:
@@ -161,7 +162,7 @@ def _pr(predictions: Predictions, scores: Any) -> str:
     axes.axhline(share, color=QUIET, linestyle=":", label=f"share of positives {share:.3f}")
     axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02), title="Precision and recall")
     axes.legend(loc="upper right", frameon=False)
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def _calibration(predictions: Predictions) -> str:
@@ -176,7 +177,7 @@ def _calibration(predictions: Predictions) -> str:
     axes.plot(said, observed, color=ACCENT, marker="o", label="tenths of the rows")
     axes.set(xlabel="mean predicted probability", ylabel="observed share of positives", title="Calibration")
     axes.legend(loc="upper left", frameon=False)
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def _confusion(predictions: Predictions) -> str:
@@ -198,7 +199,7 @@ def _confusion(predictions: Predictions) -> str:
     left_out = len(predictions.labels) - len(labels)
     axes.set(xlabel="predicted", ylabel="true")
     axes.set_title(f"Confusion of the {len(labels)} most frequent classes" if left_out else "Confusion")
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def _residuals(predictions: Predictions, seed: int) -> str:
@@ -212,4 +213,4 @@ def _residuals(predictions: Predictions, seed: int) -> str:
     axes.scatter(said, predictions.y_true[keep] - said, s=12, alpha=0.5, color=ACCENT, edgecolors="none")
     axes.axhline(0, color=QUIET, linestyle=":")
     axes.set(xlabel="predicted", ylabel="true minus predicted", title="Residuals")
-    return _svg(figure)
+    return to_svg(figure)

@@ -1,0 +1,116 @@
+"""What later windows are compared with, stored behind a version: profiles, a suite, and a sample only if asked for."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.profiler import Profiler
+from airflow_mlops_provider.core.reference_grids import reference_grids
+from airflow_mlops_provider.core.suggest import suggest
+from airflow_mlops_provider.registry.profiles import TRAINING_PROFILE, TRAINING_SUITE, write_profile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from airflow_mlops_provider.core.predictions import Predictions
+    from airflow_mlops_provider.core.profile import DatasetProfile
+    from airflow_mlops_provider.registry.runs import LoggedRun
+    from airflow_mlops_provider.registry.session import Registry
+    from airflow_mlops_provider.registry.versions import Version
+
+PREDICTIONS_PROFILE = "evidence/predictions_profile.json"
+SAMPLE = "evidence/reference_sample.parquet"
+
+
+def write_reference(
+    run: LoggedRun,
+    *,
+    rows: pa.Table,
+    features: Sequence[str],
+    predictions: Predictions,
+    model_name: str,
+    sample_rows: int,
+) -> None:
+    """Store what monitoring starts from.
+
+    Parameters
+    ----------
+    run : LoggedRun
+        Behind the version.
+    rows : pyarrow.Table
+        Training rows: features and target.
+    features : sequence of str
+        What expectations are suggested for; the target is missing where labels are not known yet.
+    predictions : Predictions
+        On the held-out rows.
+    model_name : str
+        Names the suite.
+    sample_rows : int
+        Rows to keep as they are, for comparisons that need rows; 0 keeps none.
+    """
+    profile = profile_of(rows)
+    write_profile(run, profile, TRAINING_PROFILE)
+    write_profile(run, profile_of(predictions_table(predictions)), PREDICTIONS_PROFILE)
+    run.log_dict({"name": model_name, "expectations": suggest(profile, columns=features)}, TRAINING_SUITE)
+    if sample_rows:
+        _write_sample(run, rows, sample_rows)
+
+
+def profile_of(table: pa.Table) -> DatasetProfile:
+    """Profile a table in memory in cells of its own."""
+    profiler = Profiler(reference_grids(table))
+    profiler.update(table)
+    return profiler.result()
+
+
+def predictions_table(predictions: Predictions) -> pa.Table:
+    """Return what a model said: ``prediction``, and ``probability`` of the positive class, or of the chosen one."""
+    import numpy as np
+    import pyarrow as pa
+
+    if predictions.task == "regression":
+        return pa.table({"prediction": np.asarray(predictions.predicted, dtype=float)})
+    names = np.array(predictions.labels, dtype=object)[predictions.predicted]
+    columns: dict[str, Any] = {"prediction": pa.array(names.tolist(), pa.string())}
+    if predictions.probabilities is not None:
+        given = predictions.probabilities
+        columns["probability"] = given[:, 1] if predictions.task == "binary" else given.max(axis=1)
+    return pa.table(columns)
+
+
+def _write_sample(run: LoggedRun, rows: pa.Table, sample_rows: int) -> None:
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    # Training rows lie in the order of their hashes, so that even steps through them are a random sample.
+    keep = np.unique(np.linspace(0, len(rows) - 1, min(sample_rows, len(rows))).round().astype(np.int64))
+    with tempfile.TemporaryDirectory(prefix="mlops-sample-") as folder:
+        path = Path(folder) / Path(SAMPLE).name
+        pq.write_table(rows.take(keep), path)
+        run.log_file(path, str(Path(SAMPLE).parent))
+
+
+def read_sample(registry: Registry, version: Version) -> pa.Table | None:
+    """Return the sample of training rows that a version carries, or None when it keeps none."""
+    import mlflow.artifacts
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not version.run_id:
+        return None
+    folder_of_sample, _, name = SAMPLE.rpartition("/")
+    listed = registry.client.list_artifacts(version.run_id, folder_of_sample)
+    if not any(one.path == SAMPLE for one in listed):
+        return None
+    with tempfile.TemporaryDirectory(prefix="mlops-sample-") as folder:
+        local = mlflow.artifacts.download_artifacts(
+            run_id=version.run_id, artifact_path=SAMPLE, dst_path=folder, tracking_uri=registry.server.uri
+        )
+        try:
+            return pq.read_table(local)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"The sample {name} of {version.label} cannot be read: {error}.") from error

@@ -1,0 +1,1 @@
+"""Sensors: wait for what a model needs or suffers."""

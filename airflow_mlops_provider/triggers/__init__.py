@@ -1,0 +1,1 @@
+"""Triggers: watch from the triggerer, cheaply and without side effects."""
