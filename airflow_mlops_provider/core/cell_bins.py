@@ -181,7 +181,7 @@ def divergence(bins: Bins, term: Term, *, then: Callable[[float], float] = float
     lower = float(np.where(less | more, nearest, 0.0).sum())
     value, lower, upper = (then(max(x, 0.0)) for x in (value, lower, upper))
     if bins.hidden:
-        lower, upper = 0.0, inf
+        lower, upper = 0.0, then(inf)
     return Effect(value=value, lower=min(lower, value), upper=max(upper, value))
 
 

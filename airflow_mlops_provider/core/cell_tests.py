@@ -1,13 +1,15 @@
 """Whether two samples counted in common cells come from one distribution: p-values right at any pair of sizes.
 
-Cells are merged by the counts of both samples together, which carry no information on their difference, so merging
-does not change the level of a test. It must never use random numbers but from the seed it is given.
+It must never use random numbers but from the seed it is given.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from airflow_mlops_provider.core.cell_merging import merge_neighbours, merge_rare
+from airflow_mlops_provider.core.weighted_chi_squares import tail_of_weighted_chi_squares
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,14 +18,9 @@ if TYPE_CHECKING:
     from airflow_mlops_provider.core.cells import CellCounts
     from airflow_mlops_provider.core.drift_method import CellTest
 
-    Floats = NDArray[np.float64]
-
 # Merged cells of a numeric column: at most, and by expected values of the smaller sample in each.
 _MOST_ORDERED, _EXPECTED_ORDERED = 64, 5
 _MOST_HOMOGENEITY, _EXPECTED_HOMOGENEITY = 20, 10
-# Categories: rare ones are merged until each expects this many values of the smaller sample (Cochran's rule), and so
-# that not more than these remain.
-_MOST_CATEGORIES, _EXPECTED_CATEGORY = 100, 5
 # Below this expected count the far tail of chi-square, which corrections over many columns read, is up to twice too
 # light (10^5 simulated tables); draws replace it where the p-value can change a decision.
 _TRUSTED_EXPECTED = 50.0
@@ -107,96 +104,6 @@ def cell_test(cells: CellCounts, *, test: CellTest, seed: int) -> CellTestResult
     return _chi_square(counts, seed)
 
 
-def merge_neighbours(cells: CellCounts, *, expected: int, most: int) -> NDArray[np.int64]:
-    """Merge neighbouring cells to about equal mass, none with fewer expected values of the smaller sample.
-
-    Parameters
-    ----------
-    cells : CellCounts
-        Ordered.
-    expected : int
-        Least expected count of the smaller sample in a merged cell.
-    most : int
-        How many merged cells to aim for at most.
-
-    Returns
-    -------
-    int array, shape (2, b)
-        Counts of reference and current, 1 <= b <= most.
-    """
-    import numpy as np
-
-    pooled = cells.reference + cells.current
-    total = int(pooled.sum())
-    smaller = min(cells.n_reference, cells.n_current)
-    wanted = max(1, min(most, smaller // expected))
-    # A cell goes where its middle lies, so that one value with much mass keeps to itself.
-    middle = np.cumsum(pooled) - pooled / 2
-    group = np.minimum((middle * wanted / total).astype(np.int64), wanted - 1)
-    merged = _sum_groups(cells, np.unique(group, return_inverse=True)[1])
-    return _absorb_small(merged, expected * total / smaller)
-
-
-def _absorb_small(counts: NDArray[np.int64], least: float) -> NDArray[np.int64]:
-    """Merge groups that uneven cells left too small into the smaller of their neighbours."""
-    import numpy as np
-
-    columns = [counts[:, j] for j in range(counts.shape[1])]
-    while len(columns) > 1:
-        sizes = [int(column.sum()) for column in columns]
-        j = int(np.argmin(sizes))
-        # Half of what was aimed at: groups of whole cells are never exactly equal.
-        if sizes[j] >= least / 2:
-            break
-        beside = [i for i in (j - 1, j + 1) if 0 <= i < len(columns)]
-        into = min(beside, key=lambda i: sizes[i])
-        columns[into] = columns[into] + columns[j]
-        del columns[j]
-    return np.stack(columns, axis=1)
-
-
-def merge_rare(cells: CellCounts) -> NDArray[np.int64]:
-    """Merge the rarest categories until each expects enough values of the smaller sample.
-
-    Parameters
-    ----------
-    cells : CellCounts
-        Categories.
-
-    Returns
-    -------
-    int array, shape (2, b)
-        Counts of reference and current; b may be 1.
-    """
-    import numpy as np
-
-    counts = np.stack([cells.reference, cells.current])
-    pooled = counts.sum(axis=0)
-    counts = counts[:, np.argsort(-pooled, kind="stable")]
-    counts = counts[:, counts.sum(axis=0) > 0]
-    least = _EXPECTED_CATEGORY * pooled.sum() / min(cells.n_reference, cells.n_current)
-    common = int((counts.sum(axis=0) >= least).sum())
-    if counts.shape[1] > _MOST_CATEGORIES:
-        common = min(common, _MOST_CATEGORIES - 1)
-    if common == counts.shape[1]:
-        return counts
-    # Those too rare go together; if that is not enough, with the rarest of the others.
-    rare = counts[:, common:].sum(axis=1)
-    while common > 1 and rare.sum() < least:
-        common -= 1
-        rare = rare + counts[:, common]
-    return np.column_stack([counts[:, :common], rare])
-
-
-def _sum_groups(cells: CellCounts, group: NDArray[np.int64]) -> NDArray[np.int64]:
-    import numpy as np
-
-    size = int(group.max()) + 1
-    rows = [np.bincount(group, weights=x, minlength=size).astype(np.int64) for x in (cells.reference, cells.current)]
-    merged: NDArray[np.int64] = np.stack(rows)
-    return merged[:, merged.sum(axis=0) > 0]
-
-
 def _chi_square(counts: NDArray[np.int64], seed: int) -> CellTestResult:
     from scipy.special import chdtrc
 
@@ -234,74 +141,6 @@ def _anderson_darling(counts: NDArray[np.int64]) -> CellTestResult:
     correlation = np.sqrt(np.minimum.outer(odds, odds) / np.maximum.outer(odds, odds))
     eigenvalues = np.linalg.eigvalsh(np.sqrt(np.outer(weight, weight)) * correlation)[::-1]
     return CellTestResult(p_value=tail_of_weighted_chi_squares(value, eigenvalues), test="anderson_darling")
-
-
-def tail_of_weighted_chi_squares(value: float, weights: Floats) -> float:
-    """Probability that ``sum_j w_j X_j`` exceeds a value, X_j independent chi-square of one degree of freedom.
-
-    Smirnov's alternating sum over pairs of weights of ``1/pi * integral from 1/(2 w_1) to 1/(2 w_2) of exp(-u x) / (u
-    sqrt(-D(u))) du`` with ``D(u) = prod_j (1 - 2 w_j u)``, each by Gauss-Chebyshev quadrature, which removes the
-    singularities at both ends. Accurate relative to the probability, however small; far below the mean, where every
-    pair counts, to 1e-6 absolute.
-
-    Parameters
-    ----------
-    value : float
-        At least 0.
-    weights : float array, shape (k,)
-        Positive, in decreasing order.
-
-    Returns
-    -------
-    float
-        In [0, 1].
-
-    References
-    ----------
-    .. [1] D. Slepian, Fluctuations of random noise power, Bell System Tech. J. 37 (1958) 163-184, section 4.
-
-    Examples
-    --------
-    Two equal weights make an exponential distribution:
-
-    >>> import numpy as np
-    >>> round(tail_of_weighted_chi_squares(3.0, np.array([0.5, 0.5])) / float(np.exp(-3.0)), 6)
-    1.0
-    """
-    import numpy as np
-
-    if value <= 0.0:
-        return 1.0
-    poles = 0.5 / weights
-    odd = len(poles) % 2
-    starts, ends = poles[0 : len(poles) - odd : 2], poles[1::2]
-    nodes = 48
-    angle = (np.arange(nodes) + 0.5) * np.pi / nodes
-    u = ((starts + ends) / 2)[:, None] + ((ends - starts) / 2)[:, None] * np.cos(angle)
-    # log |D(u) / ((u - start) (end - u))| without the pair's own two factors, which the quadrature takes in.
-    factors = np.log(np.abs(u[:, :, None] / poles - 1) + 1e-300)
-    pair = np.arange(len(starts))
-    factors[pair, :, 2 * pair] = -np.log(starts)[:, None]
-    factors[pair, :, 2 * pair + 1] = -np.log(ends)[:, None]
-    terms = np.exp(-u * value - factors.sum(axis=2) / 2) / u
-    signs = np.where(pair % 2 == 0, 1.0, -1.0)
-    total = float((signs * terms.mean(axis=1)).sum())
-    if odd:
-        total += (1 if len(starts) % 2 == 0 else -1) * _last_pole(value, poles)
-    return min(max(total, 0.0), 1.0)
-
-
-def _last_pole(value: float, poles: Floats) -> float:
-    """Integrate from the last pole on, which an odd number of weights leaves without partner."""
-    import numpy as np
-
-    # u = pole + t^2 removes the singularity; exp(-value t^2) ends it.
-    edge = 8.0 / np.sqrt(value)
-    t = (np.arange(400) + 0.5) / 400 * edge
-    u = poles[-1] + t**2
-    factors = np.log(np.abs(u[:, None] / poles[:-1] - 1) + 1e-300).sum(axis=1) - np.log(poles[-1])
-    terms = 2 * np.exp(-u * value - factors / 2) / u
-    return float(terms.mean() * edge / np.pi)
 
 
 def _worth_drawing(p_value: float) -> bool:

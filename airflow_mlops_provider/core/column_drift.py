@@ -199,8 +199,8 @@ def unseen_test(*, reference_counts: Sequence[int], unseen: int, n_current: int)
     ----------
     .. [1] I. J. Good, The population frequencies of species and the estimation of population parameters, Biometrika 40
        (1953) 237-264, equation 9.
-    .. [2] W. W. Esty, A normal limit law for a nonparametric estimator of the coverage of a random sample, Ann. Statist.
-       11 (1983) 905-912.
+    .. [2] W. W. Esty, A normal limit law for a nonparametric estimator of the coverage of a random sample, Ann.
+       Statist. 11 (1983) 905-912.
 
     Examples
     --------

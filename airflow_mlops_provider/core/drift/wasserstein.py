@@ -78,7 +78,9 @@ class Wasserstein:
         # Divided by the largest value first, so that no square overflows.
         top = max(float(np.abs(reference).max()), float(np.abs(current).max())) or 1.0
         reference, current = reference / top, current / top
-        scale = float(np.std(reference)) or float(np.std(np.concatenate([reference, current])))
+        # The deviation of equal values is often not 0 but a rounding.
+        scaled_by = reference if np.ptp(reference) > 0 else np.concatenate([reference, current])
+        scale = float(np.std(scaled_by)) if np.ptp(scaled_by) > 0 else 0.0
         return float(wasserstein_distance(reference, current)) / scale if scale > 0 else 0.0
 
 
