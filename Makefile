@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv)
 
-.PHONY: help demo test check format bench airflow constraints clean
+.PHONY: help demo test test-faults check format bench airflow constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ demo: $(READY) ## a churn model from a CSV to a promoted champion, in real Airfl
 
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest
+
+test-faults: $(READY) ## kills, races and outages in their long form, on SQLite and PostgreSQL (apt-get install postgresql)
+	@$(BIN)/python -m pytest tests/faults -m 'faults or not faults'
 
 check: $(READY) ## format, lint, types, layers
 	$(BIN)/ruff format --check .
