@@ -4,6 +4,7 @@
 
     MLOpsError
     ├── InputError (ValueError)   what was passed is wrong; the same call fails again
+    │   └── NoDataError           there is nothing to read, or not yet
     ├── DataChangedError          the data moved while it was read; a later call may succeed
     └── OutageError               a service did not answer; a later call may succeed
 """
@@ -15,6 +16,10 @@ class MLOpsError(Exception):
 
 class InputError(MLOpsError, ValueError):
     """Data, a model or a setting is wrong, so trying again with the same input fails again."""
+
+
+class NoDataError(InputError):
+    """There are no rows; only who waits for data has a reason to look again."""
 
 
 class DataChangedError(MLOpsError):

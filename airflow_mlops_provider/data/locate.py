@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.errors import InputError, NoDataError
 from airflow_mlops_provider.data.file_object import FileObject, LocalFile, local_uri
 from airflow_mlops_provider.data.formats import Format, format_of
 
@@ -113,12 +113,12 @@ def _entries_of(pattern: str) -> list[FileEntry]:
     elif glob.has_magic(pattern):
         root, found = _root_of(pattern), glob.glob(pattern, recursive=True, include_hidden=True)
     else:
-        raise InputError(
+        raise NoDataError(
             f"{local_uri(pattern)} does not exist. Hint: relative paths start at {os.getcwd()} on this worker."
         )
     paths = {path for match in found for path in _files_below(match) if _is_data(os.path.relpath(path, root))}
     if not paths:
-        raise InputError(
+        raise NoDataError(
             f"{local_uri(pattern)} holds no data file. Hint: names that begin with '.' or '_' do not count."
         )
     return [_entry(path, root=root, with_partition=True) for path in paths]

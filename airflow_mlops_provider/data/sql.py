@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from airflow_mlops_provider.core.errors import InputError, OutageError
+from airflow_mlops_provider.core.errors import InputError, NoDataError, OutageError
 from airflow_mlops_provider.core.row_hash import hash_rows
 from airflow_mlops_provider.core.specs import Fingerprint
 from airflow_mlops_provider.data.file_object import LocalFile
@@ -165,7 +165,7 @@ class _Spool:
     def finish(self) -> list[Path]:
         """Close the last file and return all of them."""
         if self._writer is None:
-            raise InputError(f"The query of {self._uri} gave no rows. Hint: check its conditions.")
+            raise NoDataError(f"The query of {self._uri} gave no rows. Hint: check its conditions.")
         self._writer.close()
         return self._parts
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.errors import InputError, NoDataError
 from airflow_mlops_provider.core.specs import Fingerprint
 from airflow_mlops_provider.data.file_object import FileIdentity, digest, reading
 from airflow_mlops_provider.data.formats import opener_of
@@ -134,7 +134,7 @@ class TableFiles(DataSource):
             schemas.append(schema)
             n_rows += n_file_rows
         if not n_rows:
-            raise InputError(f"{self._uri} has columns but no rows. Hint: check the step that writes it.")
+            raise NoDataError(f"{self._uri} has columns but no rows. Hint: check the step that writes it.")
         inside = _unified(schemas, self._entries)
         return _Scan(inside=inside, folders=_folder_fields(self._entries, inside.names), n_rows=n_rows)
 
@@ -175,7 +175,7 @@ def _first_look(entry: FileEntry) -> FileIdentity:
             f"{entry.file.uri} cannot be looked up: {error.strerror}. Hint: check its permissions."
         ) from error
     if not seen.size_bytes:
-        raise InputError(f"{entry.file.uri} is empty (0 bytes). Hint: check the step that writes it.")
+        raise NoDataError(f"{entry.file.uri} is empty (0 bytes). Hint: check the step that writes it.")
     return seen
 
 

@@ -109,7 +109,12 @@ class MLOpsOperator(BaseOperator):
                 self.log.exception("Alert %s failed; the verdict stands.", type(alert).__name__)
 
     def render_data(self, data: Any, context: Context) -> Any:
-        """Render the SQL of a query, which Airflow leaves alone because the query is frozen."""
-        if isinstance(data, SqlQuery):
-            return replace(data, sql=self.render_template(data.sql, context))
-        return data
+        """Render the SQL of a query; see :func:`render_query`."""
+        return render_query(self, data, context)
+
+
+def render_query(operator: BaseOperator, data: Any, context: Context) -> Any:
+    """Render the SQL of a query, which Airflow leaves alone because the query is frozen."""
+    if isinstance(data, SqlQuery):
+        return replace(data, sql=operator.render_template(data.sql, context))
+    return data

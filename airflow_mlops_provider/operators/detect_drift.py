@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops_provider.core.drift_policy import DriftPolicy
 from airflow_mlops_provider.core.specs import OnReject
 from airflow_mlops_provider.operators.base import MLOpsOperator
-from airflow_mlops_provider.operators.drift_check import DriftRequest, check_arguments, policy_of, run_check
+from airflow_mlops_provider.operators.drift_check import check_arguments, compare, policy_of
+from airflow_mlops_provider.operators.drift_record import record
+from airflow_mlops_provider.operators.drift_sides import DriftRequest
 from airflow_mlops_provider.operators.model_events import emit_drift, model_outlet
 from airflow_mlops_provider.operators.tracking import context_tags
 
@@ -35,8 +37,9 @@ class DetectDriftOperator(MLOpsOperator):
     model_name : str, optional
         The champion of this model gives the reference and the feature importances. Templated.
     reference : optional
-        Default: the champion's training rows. ``"previous"``: the window before this one. Else a profile (its address
-        or the XCom of a profiling task), or data. Templated.
+        Default: the champion's training rows. ``"previous"``: the latest window before this one that was checked under
+        the same champion; the first one is ``insufficient_data``. Else a profile (its address or the XCom of a
+        profiling task), or data. Templated.
     policy : DriftPolicy or mapping of its fields, optional
         What counts as drift.
     window_end : str
@@ -48,13 +51,23 @@ class DetectDriftOperator(MLOpsOperator):
         What drift does to the task. Asset events need a task that succeeds.
     **kwargs
         See :class:`~airflow_mlops_provider.operators.base.MLOpsOperator`. The default experiment is
-        ``<model_name> monitoring``.
+        ``<model_name> monitoring``, or without a model the DAG's.
 
     Notes
     -----
-    XCom: ``passed, verdict, reasons, drifted, n_drifted, n_judged, drift_share, importance_drifted, schema, reference,
-    window_end, rows, profile_uri, run_id, experiment_id`` and the addresses ``run_url, report_url``. Drift, and only
-    drift, is an asset event on ``mlflow://models/<model_name>/drift``.
+    XCom: ``passed, verdict, reasons, drifted, n_drifted, n_judged, drift_share, importance_drifted, schema,
+    model_name, reference, window_end, rows, multivariate, profile_uri, run_id, experiment_id`` and the addresses
+    ``run_url, report_url``. Drift, and only drift, is an asset event on ``mlflow://models/<model_name>/drift``.
+
+    Each check is an MLflow run with the profile, the report (``drift/report.html`` and ``.json``) and each column's
+    effect as a metric; the run ``trend of <model_name> version <n>`` has the same metrics over the windows. The report
+    shows counts and shares and never a row, but it names categories, new ones too: leave columns with personal data
+    out by the policy's `ignore_columns`.
+
+    Values are read again, and compared exactly, where a profile is too coarse to decide or both samples are small;
+    that needs the rows of both sides: `data`, and as reference data or a champion that keeps all its training rows
+    (`reference_sample_rows` of TrainModelOperator). A champion that keeps some of its rows is compared with the current
+    ones over all columns together, too; this is reported and decides nothing.
     """
 
     template_fields: Sequence[str] = (
@@ -105,7 +118,8 @@ class DetectDriftOperator(MLOpsOperator):
             mlflow_conn_id=self.mlflow_conn_id,
             experiment_name=self.experiment_name,
         )
-        result = run_check(request, tags=context_tags(context, type(self).__name__), log=self.log)
+        found = compare(request, log=self.log)
+        result = record(found, tags=context_tags(context, type(self).__name__))
         if result["verdict"] == "insufficient_data":
             self.log.warning("Too few data to tell: %s", "; ".join(result["reasons"]))
         accepted = {"no_drift", "insufficient_data"} if self.allow_insufficient_data else {"no_drift"}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.registry.profiles import PROFILE, read_profile
+from airflow_mlops_provider.registry.runs import METRICS_PER_BATCH
 from airflow_mlops_provider.registry.session import tags_filter
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 WINDOW_END = "mlops.window_end"
 REFERENCE = "mlops.reference"
 TREND = "mlops.trend"
-_PREVIOUS_RUNS = 200
+# The metric that every check has, so that its history in the trend tells which windows there were.
+ROWS = "rows"
 
 
 def monitoring_experiment(model_name: str) -> str:
@@ -40,7 +42,7 @@ class Window:
     Parameters
     ----------
     end : datetime
-        With a time zone.
+        In UTC, in whole seconds.
     """
 
     end: datetime
@@ -65,7 +67,8 @@ class Window:
             raise InputError(
                 f"window_end must be a time in ISO 8601; got {text!r}. Hint: such as 2026-03-01T00:00:00+00:00."
             ) from error
-        return cls(end=end.replace(tzinfo=UTC) if end.tzinfo is None else end.astimezone(UTC))
+        utc = end.replace(tzinfo=UTC) if end.tzinfo is None else end.astimezone(UTC)
+        return cls(end=utc.replace(microsecond=0))
 
     @property
     def tag(self) -> str:
@@ -93,7 +96,13 @@ def metric_name(prefix: str, column: str) -> str:
 
 
 def log_trend(
-    registry: Registry, *, experiment_id: str, name: str, metrics: Mapping[str, float], window: Window
+    registry: Registry,
+    *,
+    experiment_id: str,
+    reference: str,
+    name: str,
+    metrics: Mapping[str, float],
+    window: Window,
 ) -> None:
     """Add a window's metrics to the run that shows them over time; a point that is there already is not added twice.
 
@@ -103,8 +112,10 @@ def log_trend(
         An open session.
     experiment_id : str
         The model's monitoring experiment.
+    reference : str
+        Tag of whose cells the windows are counted in: a trend is of one reference.
     name : str
-        What the trend belongs to, such as the champion's version.
+        Of the trend, for people.
     metrics : mapping of str to float
         Finite values.
     window : Window
@@ -113,16 +124,29 @@ def log_trend(
     from mlflow.entities import Metric
 
     client = registry.client
-    found = client.search_runs([experiment_id], filter_string=tags_filter({TREND: name}), max_results=1)
-    if found:
-        run_id = found[0].info.run_id
-    else:
-        run_id = client.create_run(experiment_id, tags={TREND: name}, run_name=f"trend of {name}").info.run_id
-        client.set_terminated(run_id, status="FINISHED")
+    run_id = _trend_run(registry, experiment_id, reference)
+    if run_id is None:
+        made = client.create_run(experiment_id, tags={TREND: reference}, run_name=f"trend of {name}").info.run_id
+        client.set_terminated(made, status="FINISHED")
+        run_id = _trend_run(registry, experiment_id, reference) or made
+        if run_id != made:
+            # Another task made one at the same moment, and was first.
+            client.delete_run(made)
     step = window.milliseconds // 1000
     points = [Metric(key, float(value), window.milliseconds, step) for key, value in metrics.items()]
-    for start in range(0, len(points), 1000):
-        client.log_batch(run_id, metrics=points[start : start + 1000])
+    for start in range(0, len(points), METRICS_PER_BATCH):
+        client.log_batch(run_id, metrics=points[start : start + METRICS_PER_BATCH])
+
+
+def _trend_run(registry: Registry, experiment_id: str, reference: str) -> str | None:
+    """Return the first run of a trend, which is the same one for all who ask."""
+    found = registry.client.search_runs(
+        [experiment_id],
+        filter_string=tags_filter({TREND: reference}),
+        order_by=["attributes.start_time ASC"],
+        max_results=1,
+    )
+    return found[0].info.run_id if found else None
 
 
 def previous_profile(
@@ -141,18 +165,23 @@ def previous_profile(
     window : Window
         The present one.
     """
-    runs = registry.client.search_runs(
-        [experiment_id],
-        filter_string=f"{tags_filter({REFERENCE: reference})} and attributes.status = 'FINISHED'",
-        order_by=["attributes.start_time DESC"],
-        max_results=_PREVIOUS_RUNS,
-    )
-    ends = {run.data.tags[WINDOW_END]: run.info.run_id for run in reversed(runs) if WINDOW_END in run.data.tags}
-    earlier = [end for end in ends if end < window.tag]
-    if not earlier:
+    trend = _trend_run(registry, experiment_id, reference)
+    if trend is None:
         return None
-    last = max(earlier)
-    return read_profile(registry, f"runs:/{ends[last]}/{PROFILE}"), last
+    ends = {point.timestamp for point in registry.client.get_metric_history(trend, ROWS)}
+    for milliseconds in sorted((end for end in ends if end < window.milliseconds), reverse=True):
+        earlier = Window(end=datetime.fromtimestamp(milliseconds / 1000, UTC)).tag
+        runs = registry.client.search_runs(
+            [experiment_id],
+            filter_string=tags_filter({REFERENCE: reference, WINDOW_END: earlier})
+            + " and attributes.status = 'FINISHED'",
+            order_by=["attributes.start_time DESC"],
+            max_results=1,
+        )
+        # None when its check died half-way, or people deleted it.
+        if runs:
+            return read_profile(registry, f"runs:/{runs[0].info.run_id}/{PROFILE}"), earlier
+    return None
 
 
 def window_tags(*, window: Window, reference: str, verdict: str) -> dict[str, Any]:
@@ -160,7 +189,14 @@ def window_tags(*, window: Window, reference: str, verdict: str) -> dict[str, An
     return {WINDOW_END: window.tag, REFERENCE: reference, "mlops.verdict": verdict}
 
 
-def log_check(run: LoggedRun, metrics: Mapping[str, float], *, trend: str, window: Window) -> None:
-    """Log a check's metrics in its own run and in the trend."""
+def log_check(run: LoggedRun, metrics: Mapping[str, float], *, reference: str, name: str, window: Window) -> None:
+    """Log a check's metrics, of which `ROWS` is one, in its own run and in the trend of that name."""
     run.log_metrics(metrics)
-    log_trend(run.registry, experiment_id=run.experiment_id, name=trend, metrics=metrics, window=window)
+    log_trend(
+        run.registry,
+        experiment_id=run.experiment_id,
+        reference=reference,
+        name=name,
+        metrics=metrics,
+        window=window,
+    )

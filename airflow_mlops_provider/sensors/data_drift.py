@@ -9,13 +9,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
 
 from airflow_mlops_provider.core.drift_policy import DriftPolicy
-from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.errors import DataChangedError, InputError, NoDataError
+from airflow_mlops_provider.core.specs import SqlQuery
 from airflow_mlops_provider.links.mlflow import MlflowReportLink, MlflowRunLink
-from airflow_mlops_provider.operators.base import airflow_errors
+from airflow_mlops_provider.operators.base import airflow_errors, render_query
 from airflow_mlops_provider.operators.detect_drift import WINDOW_END, drift_experiment
-from airflow_mlops_provider.operators.drift_check import DriftRequest, check_arguments, policy_of, run_check
+from airflow_mlops_provider.operators.drift_check import check_arguments, compare, policy_of
+from airflow_mlops_provider.operators.drift_record import record
+from airflow_mlops_provider.operators.drift_sides import DriftRequest
 from airflow_mlops_provider.operators.model_events import emit_drift, model_outlet
 from airflow_mlops_provider.operators.tracking import context_tags
 
@@ -26,17 +30,18 @@ if TYPE_CHECKING:
 class DataDriftSensor(BaseSensorOperator):
     """Wait until there is drift.
 
-    Each look profiles the data, compares and records, as
-    :class:`~airflow_mlops_provider.operators.detect_drift.DetectDriftOperator` does, whose parameters of the same
-    names mean the same here. Too few rows mean waiting on. Deferrable, the task gives its slot back between two looks
-    and comes back when the files have changed; the mathematics is done on the worker.
+    Each look profiles the data and compares as DetectDriftOperator does, whose parameters of the same names mean the
+    same here. Data that are not there yet, have no rows, change while they are read, or are too few mean waiting on; a
+    look that finds drift is recorded in MLflow, and no other. Deferrable, the task gives its slot back between two
+    looks and comes back when the files have changed; the mathematics is done on the worker.
 
     Parameters
     ----------
     data, model_name, reference, policy, window_end, mlflow_conn_id, experiment_name
-        See DetectDriftOperator. Templated but for the policy.
+        See DetectDriftOperator. Templated but for the policy. ``reference="previous"`` means the windows that
+        DetectDriftOperator recorded.
     deferrable : bool, default False
-        Wait in the triggerer for changed files. `data` must then be paths.
+        Wait in the triggerer for changed files. `data` must then be paths, which the triggerer sees as the worker does.
     **kwargs
         Of Airflow's ``BaseSensorOperator``: ``poke_interval``, ``timeout``, ``soft_fail``, ``mode``…
 
@@ -79,6 +84,8 @@ class DataDriftSensor(BaseSensorOperator):
         self.window_end = window_end
         self.mlflow_conn_id = mlflow_conn_id
         self.experiment_name = drift_experiment(experiment_name, model_name)
+        if deferrable and isinstance(data, SqlQuery):
+            raise InputError(_FILES_ONLY.format("SqlQuery"))
         self.deferrable = deferrable
         self.outlet = None if model_name is None else model_outlet(model_name)
         if self.outlet is not None:
@@ -88,18 +95,25 @@ class DataDriftSensor(BaseSensorOperator):
         """Look once."""
         with airflow_errors():
             result = self._look(context)
-        return PokeReturnValue(is_done=result["verdict"] == "drift", xcom_value=result)
+        return PokeReturnValue(is_done=result is not None, xcom_value=result)
 
     def execute(self, context: Context) -> Any:
         """Look, and wait as long as there is no drift."""
         if not self.deferrable:
             return super().execute(context)
-        return self._look_or_defer(context, until=time.time() + self._seconds(self.timeout))
+        try:
+            return self._look_or_defer(context, until=time.time() + self.timeout)
+        except AirflowException as error:
+            # As Airflow itself does when the task comes back.
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipping, as soft_fail or never_fail says: {error}") from error
+            raise
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any], until: float) -> Any:
+    def execute_complete(self, context: Context, event: Mapping[str, Any], until: float | None = None) -> Any:
         """Look again: the files have changed."""
         self.log.info("The data changed (%s)", event["state"][:12])
-        return self._look_or_defer(context, until=until)
+        # dag.test() hands on the event alone; then the time-out starts anew.
+        return self._look_or_defer(context, until=time.time() + self.timeout if until is None else until)
 
     def _look_or_defer(self, context: Context, *, until: float) -> Any:
         from airflow_mlops_provider.triggers.new_data import NewDataTrigger, state_of
@@ -109,47 +123,58 @@ class DataDriftSensor(BaseSensorOperator):
             # Taken before the look: what changes meanwhile is looked at again.
             seen = state_of(paths)
             result = self._look(context)
-        if result["verdict"] == "drift":
+        if result is not None:
             return result
+        left = until - time.time()
+        if left <= 0:
+            raise AirflowSensorTimeout(f"No drift within the timeout of {self.timeout:g} seconds.")
         self.defer(
-            trigger=NewDataTrigger(paths=paths, seen=seen, poll_interval_seconds=self._seconds(self.poke_interval)),
+            trigger=NewDataTrigger(paths=paths, seen=seen, poll_interval_seconds=self.poke_interval),
             method_name="execute_complete",
             kwargs={"until": until},
             # The time-out is of all looks together.
-            timeout=timedelta(seconds=max(until - time.time(), 1)),
+            timeout=timedelta(seconds=left),
         )
         return None
 
-    def _look(self, context: Context) -> dict[str, Any]:
+    def _look(self, context: Context) -> dict[str, Any] | None:
+        """Return the recorded drift, or None when there is none or nothing to look at."""
         request = DriftRequest(
-            data=self.data,
+            data=render_query(self, self.data, context),
             profile=None,
             model_name=self.model_name,
-            reference=self.reference,
+            reference=render_query(self, self.reference, context),
             policy=self.policy,
             window_end=str(self.window_end),
             mlflow_conn_id=self.mlflow_conn_id,
             experiment_name=self.experiment_name,
         )
-        result = run_check(request, tags=context_tags(context, type(self).__name__), log=self.log)
-        if result["verdict"] == "drift" and self.outlet is not None:
+        try:
+            found = compare(request, log=self.log)
+        except (NoDataError, DataChangedError) as error:
+            self.log.info("Nothing to compare yet: %s", error)
+            return None
+        if found.verdict != "drift":
+            return None
+        result = record(found, tags=context_tags(context, type(self).__name__))
+        if self.outlet is not None:
             emit_drift(context, self.outlet, result)
-        return {"passed": result["verdict"] != "drift", **result}
+        return {"passed": False, **result}
 
-    @staticmethod
-    def _seconds(value: Any) -> float:
-        return value.total_seconds() if isinstance(value, timedelta) else float(value)
+
+_FILES_ONLY = (
+    "A deferrable drift sensor watches files; got {}. Hint: leave deferrable out to look at a query again and again."
+)
 
 
 def _paths(data: Any) -> list[str]:
+    """Return the files to watch, as absolute paths: the triggerer's working directory is another."""
     given = data if isinstance(data, list | tuple) else [data]
     paths: list[str] = []
     for one in given:
         path = getattr(one, "uri", one)
         if not isinstance(path, str | os.PathLike):
-            raise InputError(
-                f"A deferrable drift sensor watches files; got {type(one).__name__}. "
-                "Hint: leave deferrable out to look at a query again and again."
-            )
-        paths.append(os.fspath(path))
+            raise InputError(_FILES_ONLY.format(type(one).__name__))
+        text = os.fspath(path)
+        paths.append(text if "://" in text else os.path.abspath(os.path.expanduser(text)))
     return paths

@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-from collections.abc import AsyncIterator
-from glob import glob
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_mlops_provider.core.errors import InputError, NoDataError
+from airflow_mlops_provider.data.locate import locate
 
 
 class NewDataTrigger(BaseTrigger):
     """Fires when the files behind some paths are others than they were.
 
+    The triggerer must see the same files under the same paths as the worker.
+
     Parameters
     ----------
     paths : list of str
-        Files, directories, globs or ``file://`` addresses.
+        Absolute paths of files, directories or globs, or ``file://`` addresses.
     seen : str
         What :func:`state_of` said of them before.
     poll_interval_seconds : float
-        Time between two looks, above 0.
+        Time before the first look and between two, above 0.
     """
 
     def __init__(self, *, paths: list[str], seen: str, poll_interval_seconds: float = 60.0) -> None:
@@ -46,34 +48,27 @@ class NewDataTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until something changed, then say so once."""
         while True:
+            # Before the first look, too: a triggerer that sees other files than the worker would else fire at once,
+            # and the two would chase each other without a pause.
+            await asyncio.sleep(self.poll_interval_seconds)
             # Listing a directory blocks, on network storage for long; the event loop serves other triggers meanwhile.
             state = await asyncio.to_thread(state_of, self.paths)
             if state != self.seen:
                 yield TriggerEvent({"state": state})  # type: ignore[no-untyped-call]  # nor has the event
                 return
-            await asyncio.sleep(self.poll_interval_seconds)
 
 
-def state_of(paths: list[str]) -> str:
-    """Return a digest of which files there are, how large, and when they were modified."""
-    entries = sorted(entry for path in paths for entry in _files(path))
-    return hashlib.sha256("\n".join(entries).encode()).hexdigest()
+def state_of(paths: Sequence[str]) -> str:
+    """Return a digest of which files these paths mean as data, how large they are, and when they were modified."""
+    return hashlib.sha256("\n".join(_entries(paths)).encode()).hexdigest()
 
 
-def _files(path: str) -> list[str]:
-    if path.startswith("file://"):
-        path = unquote(urlsplit(path).path)
-    found = []
-    for root in glob(path, recursive=True) or [path]:
-        if os.path.isdir(root):
-            found += [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names]
-        else:
-            found.append(root)
-    entries = []
-    for name in found:
-        try:
-            status = os.stat(name)
-        except OSError:
-            continue  # gone between listing and looking, or not there yet
-        entries.append(f"{name}\t{status.st_size}\t{status.st_mtime_ns}")
-    return entries
+def _entries(paths: Sequence[str]) -> list[str]:
+    try:
+        _, files = locate(list(paths))
+        seen = [(entry.file.uri, entry.file.identity()) for entry in files]
+    except (NoDataError, FileNotFoundError):
+        return []  # not there yet, or gone between listing and looking
+    except (InputError, OSError):
+        return ["unreadable"]  # the worker says why when it looks
+    return [f"{uri}\t{identity.size_bytes}\t{identity.modified_at.isoformat()}" for uri, identity in seen]
