@@ -67,18 +67,21 @@ def _absorb_small(counts: NDArray[np.int64], least: float) -> NDArray[np.int64]:
     return np.stack(columns, axis=1)
 
 
-def merge_rare(cells: CellCounts) -> NDArray[np.int64]:
-    """Merge the rarest categories until each expects enough values of the smaller sample.
+def merge_rare(cells: CellCounts) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """Merge the rarest cells, wherever they lie, until each expects enough values of the smaller sample.
 
     Parameters
     ----------
     cells : CellCounts
-        Categories.
+        Categories, or few numbers.
 
     Returns
     -------
-    int array, shape (2, b)
+    merged : int array, shape (2, b)
         Counts of reference and current; b may be 1.
+    rare : int array, shape (2,), or None
+        Counts of the rare cells, when even together they expect too few and were merged with one that is not rare: what
+        happens in them is then lost in `merged`.
     """
     import numpy as np
 
@@ -91,13 +94,15 @@ def merge_rare(cells: CellCounts) -> NDArray[np.int64]:
     if counts.shape[1] > _MOST_CATEGORIES:
         common = min(common, _MOST_CATEGORIES - 1)
     if common == counts.shape[1]:
-        return counts
+        return counts, None
     # Those too rare go together; if that is not enough, with the rarest of the others.
     rare = counts[:, common:].sum(axis=1)
-    while common > 1 and rare.sum() < least:
+    lost = None
+    if common and rare.sum() < least:
+        lost = rare
         common -= 1
         rare = rare + counts[:, common]
-    return np.column_stack([counts[:, :common], rare])
+    return np.column_stack([counts[:, :common], rare]), lost
 
 
 def _sum_groups(cells: CellCounts, group: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -39,8 +39,9 @@ class CellTestResult:
     p_value : float
         In [0, 1].
     test : str
-        ``anderson_darling``, ``chi_square``, ``chi_square_permutation`` where draws replace it, ``fisher``; or ``none``
-        where there is nothing to tell apart, as in a constant column.
+        ``anderson_darling``, ``chi_square``, ``chi_square_permutation`` where draws replace it, either of these with
+        ``_and_fisher`` where rare cells are tested apart, ``fisher``; or ``none`` where there is nothing to tell apart,
+        as in a constant column.
     """
 
     p_value: float
@@ -53,12 +54,13 @@ def cell_test(cells: CellCounts, *, test: CellTest, seed: int) -> CellTestResult
     Assumes rows drawn independently. Under the null hypothesis, given the counts of both samples together, one sample's
     counts are multivariate hypergeometric; both tests are judged in that distribution.
 
-    ``homogeneity`` is Pearson's chi-square over merged cells [1]_. ``ordered`` is the Anderson-Darling statistic over
-    merged cells [2]_: ``A2 = sum_j w_j Z_j^2``, Z_j the standardised difference of the distribution functions at the
-    border j and w_j the share of values around it. Its law is that of ``sum_j l_j X_j`` with independent chi-square
-    X_j of one degree of freedom and l_j the eigenvalues of the covariance of ``sqrt(w_j) Z_j``, which is known, so
-    that ties and columns with few values get their own; the tail is Smirnov's integral [3]_. With fewer than four
-    merged cells the order has nothing to add and ``homogeneity`` serves.
+    ``homogeneity`` is Pearson's chi-square over merged cells [1]_; rare cells that expect less than five values even
+    together are tested apart by Fisher's exact test, and the smaller p-value doubled. ``ordered`` is the
+    Anderson-Darling statistic over merged cells [2]_: ``A2 = sum_j w_j Z_j^2``, Z_j the standardised difference of the
+    distribution functions at the border j and w_j the share of values around it. Its law is that of ``sum_j l_j X_j``
+    with independent chi-square X_j of one degree of freedom and l_j the eigenvalues of the covariance of ``sqrt(w_j)
+    Z_j``, which is known, so that ties and columns with few values get their own; the tail is Smirnov's integral [3]_.
+    With fewer than four merged cells the order has nothing to add and ``homogeneity`` serves.
 
     Where an expected count is small and the p-value may matter, random draws from the hypergeometric distribution
     replace the chi-square distribution; they stop early where they can [4]_. The law of the Anderson-Darling statistic
@@ -93,15 +95,33 @@ def cell_test(cells: CellCounts, *, test: CellTest, seed: int) -> CellTestResult
     >>> found.test, f"{found.p_value:.3e}"
     ('chi_square', '1.860e-11')
     """
+    import numpy as np
+
     if test == "ordered":
         counts = merge_neighbours(cells, expected=_EXPECTED_ORDERED, most=_MOST_ORDERED)
         if counts.shape[1] >= 4:
             return _anderson_darling(counts)
-    if cells.ordered:
-        counts = merge_neighbours(cells, expected=_EXPECTED_HOMOGENEITY, most=_MOST_HOMOGENEITY)
-    else:
-        counts = merge_rare(cells)
-    return _chi_square(counts, seed)
+    used = (cells.reference + cells.current) > 0
+    if not cells.ordered or int(used.sum()) <= _MOST_HOMOGENEITY:
+        return _homogeneity(*merge_rare(cells), seed)
+    counts = merge_neighbours(cells, expected=_EXPECTED_HOMOGENEITY, most=_MOST_HOMOGENEITY)
+    if counts.shape[1] > 1:
+        return _chi_square(counts, seed)
+    # One value holds nearly all of both samples: what lies beside it is all there is to compare.
+    beside = np.arange(len(used)) != np.argmax(cells.reference + cells.current)
+    return _homogeneity(counts, np.array([cells.reference[beside].sum(), cells.current[beside].sum()]), seed)
+
+
+def _homogeneity(merged: NDArray[np.int64], rare: NDArray[np.int64] | None, seed: int) -> CellTestResult:
+    """Test the merged cells, and apart from them the rare ones that merging hid, at half the level each."""
+    found = _chi_square(merged, seed)
+    if rare is None:
+        return found
+    n, m = merged.sum(axis=1).tolist()
+    beside = proportion_test(reference=(int(rare[0]), n), current=(int(rare[1]), m))
+    if found.test == "none":
+        return beside
+    return CellTestResult(p_value=min(1.0, 2 * min(found.p_value, beside.p_value)), test=f"{found.test}_and_fisher")
 
 
 def _chi_square(counts: NDArray[np.int64], seed: int) -> CellTestResult:

@@ -50,6 +50,10 @@ def tail_of_weighted_chi_squares(value: float, weights: Floats) -> float:
     poles = 0.5 / weights
     odd = len(poles) % 2
     starts, ends = poles[0 : len(poles) - odd : 2], poles[1::2]
+    # Later pairs add less than exp(-40) of the first.
+    kept = max(int(np.searchsorted((starts - poles[0]) * value, 40.0)), 1) if len(starts) else 0
+    odd = odd if kept == len(starts) else 0
+    starts, ends = starts[:kept], ends[:kept]
     nodes = 48
     angle = (np.arange(nodes) + 0.5) * np.pi / nodes
     u = ((starts + ends) / 2)[:, None] + ((ends - starts) / 2)[:, None] * np.cos(angle)
