@@ -65,6 +65,13 @@ def kind_of(kind: pa.DataType) -> Kind:
     return next((name for belongs, name in known if belongs(kind)), "unsupported")
 
 
+def type_name(kind: pa.DataType) -> str:
+    """Return the name of a type, of a dictionary that of its values."""
+    import pyarrow.types as types
+
+    return str(kind.value_type if types.is_dictionary(kind) else kind)
+
+
 def is_whole(kind: pa.DataType) -> bool:
     """Tell whether the type is one of the integers."""
     import pyarrow.types as types
@@ -118,6 +125,19 @@ def numbers_of(array: pa.Array) -> npt.NDArray[np.float64]:
         # Not safe: integers beyond 2**53 are to be rounded.
         return _float64_of(array.cast(pa.float64(), safe=False))
     return _micros_of(array)
+
+
+def decimals_of(array: pa.Array) -> npt.NDArray[np.float64]:
+    """Return the same as `numbers_of`, except that a float32 becomes the float64 that is written alike.
+
+    So 9.99 is the same value in a column of float32 and in one of float64; widening gives 9.989999771118164.
+    """
+    import pyarrow as pa
+    import pyarrow.types as types
+
+    if types.is_float16(array.type) or types.is_float32(array.type):
+        array = array.cast(pa.float32()).cast(pa.string()).cast(pa.float64())
+    return numbers_of(array)
 
 
 def _micros_of(array: pa.Array) -> npt.NDArray[np.float64]:

@@ -90,13 +90,13 @@ class AsinhGrid:
         with np.errstate(over="ignore"):
             # An overflow goes to infinity and from there to the last cell, where it belongs.
             u = values - self.centre
-            u /= self.scale
+            u *= 1.0 / self.scale
         np.arcsinh(u, out=u)
         u *= CELLS_PER_UNIT
-        np.clip(u, -LAST_CELL, LAST_CELL, out=u)
         np.floor(u, out=u)
-        u += LAST_CELL
+        np.clip(u, -LAST_CELL, LAST_CELL, out=u)
         numbers = u.astype(np.intp)
+        numbers += LAST_CELL
         if self.splits:
             # Both terms only grow with the value, so that their sum numbers the cells between all edges.
             numbers += np.searchsorted(np.asarray(self.splits), values, side="right")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from airflow_mlops_provider.core.category_counter import CategoryCounter
-from airflow_mlops_provider.core.column_values import Kind, kind_of, plain
+from airflow_mlops_provider.core.column_values import Kind, kind_of, plain, type_name
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.histogram import CategoryGrid, Grid, NoGrid
 from airflow_mlops_provider.core.number_counter import NumberCounter
@@ -133,7 +133,7 @@ class ColumnProfiler:
     def update(self, column: pa.Array | pa.ChunkedArray) -> None:
         """Count an array of any type."""
         kind = kind_of(column.type)
-        self._types.add(str(column.type))
+        self._types.add(type_name(column.type))
         if kind != "null":
             self._kinds.add(kind)
         arrays = getattr(column, "chunks", [column])

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from airflow_mlops_provider.core.category_counter import BOOLEANS, category_name, count_texts, in_dictionary
-from airflow_mlops_provider.core.column_values import NUMBER_KINDS, Kind, is_whole, kind_of, numbers_of, plain
+from airflow_mlops_provider.core.column_values import (
+    NUMBER_KINDS,
+    Kind,
+    decimals_of,
+    is_whole,
+    kind_of,
+    numbers_of,
+    plain,
+)
 from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.core.histogram import CategoryGrid, Grid, NoGrid, numeric_grid
+from airflow_mlops_provider.core.histogram import CategoryGrid, Grid, NoGrid, NumericGrid, ValueGrid, numeric_grid
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +34,7 @@ SAMPLE_ROWS = 100_000
 MAX_NAMES_BYTES = 120_000
 # Rarer texts of a column that has more than its grid holds tell nothing of its shape and may identify a person.
 _MIN_COUNT = 5
+_NARROW_FLOATS = ("halffloat", "float")
 # Texts counted exactly; beyond it, the random sample says which are frequent.
 _MAX_EXACT_TEXTS = 20_000
 
@@ -133,37 +142,44 @@ class GridBuilder:
         if max_categories < 1:
             raise InputError(f"max_categories must be at least 1; got {max_categories}.")
         self._name = name
+        self._type = str(kind)
         self._kind: Kind = kind_of(kind)
         self._whole = is_whole(kind)
         self._positions = positions
         self._max_categories = max_categories
         self._names_bytes = names_bytes
         self._rows = 0
-        self._numbers: list[Floats] = []
+        self._numbers: list[pa.Array] = []
         self._texts: Counter[str] | None = Counter()
         self._sampled_texts: Counter[str] = Counter()
 
     def add(self, array: pa.Array) -> None:
         """Look at the next rows."""
         if self._kind in NUMBER_KINDS:
-            values = numbers_of(plain(self._sampled(array)).drop_null())
-            self._numbers.append(values.copy())
+            self._numbers.append(plain(self._sampled(array)).drop_null())
         elif self._kind == "text":
             self._add_texts(array)
         self._rows += len(array)
 
     def grid(self) -> Grid:
         """Return the grid for the rows seen, perhaps none."""
-        import numpy as np
-
         if self._kind in NUMBER_KINDS:
-            values = np.concatenate([np.empty(0), *self._numbers])
-            return numeric_grid(values[np.isfinite(values)], kind=self._kind, whole=self._whole)
+            grid = self._numeric_grid(decimals_of)
+            if self._type in _NARROW_FLOATS and not isinstance(grid, ValueGrid):
+                # Only values with cells of their own are looked up as decimals.
+                grid = self._numeric_grid(numbers_of)
+            return grid
         if self._kind == "boolean":
             return CategoryGrid(kind="boolean", categories=BOOLEANS, complete=True)
         if self._kind == "text":
             return self._category_grid()
         return NoGrid()
+
+    def _numeric_grid(self, read: Callable[[pa.Array], Floats]) -> NumericGrid:
+        import numpy as np
+
+        values = np.concatenate([np.empty(0), *map(read, self._numbers)])
+        return numeric_grid(values[np.isfinite(values)], kind=self._kind, whole=self._whole)
 
     def _sampled(self, array: pa.Array) -> pa.Array:
         import numpy as np
@@ -189,8 +205,8 @@ class GridBuilder:
         counts: Mapping[str, int] = self._sampled_texts if self._texts is None else self._texts
         complete = self._texts is not None
         names = sorted(counts, key=lambda name: (-counts[name], name))
-        # More names than it can hold, or most of them once only: what is rare is left out.
-        if len(names) > min(self._max_categories, max(20, sum(counts.values()) // 2)):
+        # More names than were counted or it can hold, or most of them once only: what is rare is left out.
+        if not complete or len(names) > min(self._max_categories, max(20, sum(counts.values()) // 2)):
             complete = False
             names = [name for name in names if counts[name] >= _MIN_COUNT][: self._max_categories]
         kept: list[str] = []

@@ -102,8 +102,8 @@ def hash_texts(texts: pa.Array) -> Hashes:
     """Hash texts without a Python object for each.
 
     The hash is ``mix(length + sum over bytes of mix(256 * position + byte))`` in 64-bit wrapping arithmetic, ``mix``
-    being SplitMix64's finaliser: additive tabulation hashing with a table for each position. It is not meant to resist
-    chosen texts.
+    being SplitMix64's finaliser: additive tabulation hashing with a table for each position; and BLAKE2b for the
+    rare text longer than 256 KiB. It is not meant to resist chosen texts.
 
     Parameters
     ----------
@@ -126,12 +126,20 @@ def hash_texts(texts: pa.Array) -> Hashes:
     content = np.frombuffer(data, dtype=np.uint8) if data is not None and data.size else np.empty(0, np.uint8)
     start = 0
     while start < n:
-        # At least one text, however long.
-        end = int(np.searchsorted(offsets, offsets[start] + _BYTES_AT_ONCE, side="right")) - 1
-        end = min(max(end, start + 1), n)
-        hashes[start:end] = _hash_span(content, offsets[start : end + 1])
+        end = min(n, int(np.searchsorted(offsets, offsets[start] + _BYTES_AT_ONCE, side="right")) - 1)
+        if end > start:
+            hashes[start:end] = _hash_span(content, offsets[start : end + 1])
+        else:
+            end = start + 1
+            hashes[start] = _hash_long(content[offsets[start] : offsets[end]].tobytes())
         start = end
     return hashes
+
+
+def _hash_long(text: bytes) -> int:
+    from hashlib import blake2b
+
+    return int.from_bytes(blake2b(text, digest_size=8, person=b"sketch").digest(), "little")
 
 
 def _hash_span(content: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Hashes:

@@ -35,10 +35,10 @@ _MAX_THREADS = 4
 # Parts of the columns that each thread works through: many, so that all end together; not one for each column,
 # because every part opens every file.
 _PARTS_PER_THREAD = 8
-# Most values that the batches of one thread hold, some 16 MB, and the least rows that are worth a batch.
-_BATCH_VALUES = 1 << 21
+# Most values that the batches of one thread hold, some 8 MB, and the least rows that are worth a batch.
+_BATCH_VALUES = 1 << 20
 _MIN_BATCH_ROWS = 1 << 13
-_MAX_BATCH_ROWS = 1 << 18
+_MAX_BATCH_ROWS = 1 << 17
 
 
 def profile_source(
