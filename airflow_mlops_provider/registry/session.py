@@ -102,6 +102,8 @@ class TrackingServer:
             "MLFLOW_HTTP_REQUEST_TIMEOUT": str(self.request_timeout_seconds),
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(self.request_retries),
             "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+            # A server may ask for an hour; Airflow's own retry delay is the place to wait that long.
+            "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the task's buttons lead there
             "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

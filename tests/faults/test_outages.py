@@ -1,0 +1,182 @@
+"""The ledger through a proxy that fails: what is entered is entered once, and a later try finishes it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from airflow_mlops_provider.core.errors import OutageError
+from airflow_mlops_provider.core.ledger import Draft
+from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history, reference, settle
+from airflow_mlops_provider.registry.ledger_claims import PREFIX
+from airflow_mlops_provider.registry.ledger_store import read_book
+from airflow_mlops_provider.registry.session import TrackingServer, open_registry
+from tests.faults.proxy import FaultyProxy, Mode, faulty_proxy
+from tests.servers import mlflow_server
+
+BY = {"dag_id": "churn"}
+NOW = "2026-11-20T00:00:00+00:00"
+# Everything that a first promotion asks MLflow for.
+PATHS = (
+    *("experiments/get-by-name", "experiments/create", "runs/create", "runs/get", "runs/log-parameter"),
+    *("registered-models/get", "registered-models/alias", "registered-models/set-tag"),
+    *("registered-models/delete-tag", "model-versions/get"),
+)
+LOST = [
+    *("500 before", "503 after"),
+    *(
+        pytest.param(mode, marks=pytest.mark.faults)
+        for mode in ("reset before", "reset after", "504 after", "502 before")
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with mlflow_server(tmp_path_factory.mktemp("upstream")) as url:
+        yield url
+
+
+@pytest.fixture
+def proxy(upstream: str) -> Iterator[FaultyProxy]:
+    with faulty_proxy(upstream) as proxy:
+        yield proxy
+
+
+@pytest.fixture(autouse=True)
+def _nothing_hangs() -> Iterator[None]:
+    """End a test that waits for what never comes."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError("a call did not come back within two minutes")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def impatient(url: str, *, timeout: int = 1, retries: int = 0) -> TrackingServer:
+    return TrackingServer(uri=url, request_timeout_seconds=timeout, request_retries=retries)
+
+
+def make(url: str, model_name: str) -> None:
+    with open_registry(TrackingServer(uri=url)) as registry:
+        registry.client.create_registered_model(model_name)
+        for _ in range(3):
+            registry.client.create_model_version(model_name, source="s3://models/none")
+
+
+def move(server: TrackingServer, model_name: str, *, op: str, version: int, kind: Any = "promote") -> None:
+    with open_registry(server) as registry:
+        settle(registry, model_name, by=BY, now=NOW)
+        draft = Draft(kind=kind, by=BY, at=NOW, subject=reference(registry, model_name, str(version)))
+        enter(registry, model_name, op=op, decide=lambda _: draft, by=BY, now=NOW)
+
+
+def books(url: str, model_name: str) -> tuple[list[tuple[str, str | None]], str | None]:
+    """Return the entries and the alias, seen past the proxy."""
+    with open_registry(TrackingServer(uri=url)) as registry:
+        history = read_history(registry, model_name)
+        alias = registry.client.get_registered_model(model_name).aliases.get(CHAMPION)
+        return [(one.kind, one.subject and one.subject.version) for one in history.entries], alias and str(alias)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("mode", LOST)
+def test_a_first_promotion_cut_anywhere_is_finished_by_its_retry(
+    upstream: str, proxy: FaultyProxy, model_name: str, path: str, mode: Mode
+) -> None:
+    make(upstream, model_name)
+    fault = proxy.fail(mode, path=path)
+    with suppress(OutageError):
+        move(impatient(proxy.url), model_name, op="a", version=2)
+    assert fault.struck > 0
+    proxy.lift()
+    move(impatient(proxy.url, timeout=15), model_name, op="a", version=2)
+    assert books(upstream, model_name) == ([("promote", "2")], "2")
+
+
+def test_an_entry_whose_answer_is_lost_again_and_again_is_found_without_a_retry(
+    upstream: str, proxy: FaultyProxy, model_name: str
+) -> None:
+    make(upstream, model_name)
+    fault = proxy.fail("503 after", path="log-parameter")
+    move(impatient(proxy.url, retries=2), model_name, op="a", version=1)
+    assert fault.struck == 3
+    assert books(upstream, model_name) == ([("promote", "1")], "1")
+
+
+@pytest.mark.parametrize("mode", ["hang before", "hang after"])
+def test_a_hanging_server_ends_the_try_and_the_next_one_finds_one_entry(
+    upstream: str, proxy: FaultyProxy, model_name: str, mode: Mode
+) -> None:
+    make(upstream, model_name)
+    move(impatient(proxy.url, timeout=15), model_name, op="a", version=1)
+    proxy.fail(mode, path="log-parameter")
+    with suppress(OutageError):
+        move(impatient(proxy.url), model_name, op="b", version=2)
+    proxy.lift()
+    move(impatient(proxy.url, timeout=15), model_name, op="b", version=2)
+    assert books(upstream, model_name) == ([("promote", "1"), ("promote", "2")], "2")
+
+
+@pytest.mark.parametrize("mode", ["refuse", "reset before", "500 before", "502 before", "429 before", "hang before"])
+def test_an_unreachable_server_is_an_outage_and_changes_nothing(
+    upstream: str, proxy: FaultyProxy, model_name: str, mode: Mode
+) -> None:
+    make(upstream, model_name)
+    proxy.fail(mode)
+    with pytest.raises(OutageError):
+        move(impatient(proxy.url, retries=1), model_name, op="a", version=1)
+    assert books(upstream, model_name) == ([], None)
+
+
+@pytest.mark.parametrize("mode", ["500 before", "503 after", "504 after", "reset before", "reset after", "429 before"])
+def test_a_short_outage_goes_by_unnoticed(upstream: str, proxy: FaultyProxy, model_name: str, mode: Mode) -> None:
+    make(upstream, model_name)
+    fault = proxy.fail(mode, path="log-parameter", times=2)
+    move(impatient(proxy.url, timeout=15, retries=3), model_name, op="a", version=3)
+    assert fault.struck == 2
+    assert books(upstream, model_name) == ([("promote", "3")], "3")
+
+
+def test_a_slow_answer_is_waited_for(upstream: str, proxy: FaultyProxy, model_name: str) -> None:
+    make(upstream, model_name)
+    proxy.fail("trickle", path="registered-models/get")
+    move(impatient(proxy.url, timeout=15), model_name, op="a", version=3)
+    assert books(upstream, model_name) == ([("promote", "3")], "3")
+
+
+def test_claims_of_tries_that_failed_do_not_make_a_person_of_them(
+    upstream: str, proxy: FaultyProxy, model_name: str
+) -> None:
+    make(upstream, model_name)
+    move(impatient(proxy.url, timeout=15), model_name, op="a", version=1)
+    proxy.fail("500 before", path="registered-models/alias")
+    with pytest.raises(OutageError):
+        move(impatient(proxy.url), model_name, op="b", version=2)
+    proxy.lift()
+    with open_registry(TrackingServer(uri=upstream)) as registry:
+        assert registry.client.get_registered_model(model_name).aliases[CHAMPION] == "1"
+        assert settle(registry, model_name, by=BY, now=NOW).noticed == ()
+        model = registry.client.get_registered_model(model_name)
+        assert model.aliases[CHAMPION] == "2"
+        assert len([key for key in model.tags if key.startswith(PREFIX)]) == 1
+        assert len(read_book(registry, model_name).run_ids) == 1
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("mode", ["refuse", "hang before", "503 before", "429 before"])
+def test_the_default_budget_ends_within_two_minutes(
+    upstream: str, proxy: FaultyProxy, model_name: str, mode: Mode
+) -> None:
+    make(upstream, model_name)
+    proxy.fail(mode)
+    with pytest.raises(OutageError):
+        move(TrackingServer(uri=proxy.url), model_name, op="a", version=1)
