@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops_provider.core.column_values import integers_of
+from airflow_mlops_provider.core.column_values import integers_of, positions_array, texts_array
 from airflow_mlops_provider.core.histogram import CategoryGrid
 from airflow_mlops_provider.core.sketch import DistinctSketch, hash_texts
 
@@ -136,10 +136,10 @@ class _Coded:
         texts = entries.cast(pa.large_string())
         is_null = np.zeros(len(texts), dtype=np.bool_)
         if texts.null_count:
-            is_null = integers_of(texts.is_null().cast(pa.uint8())).astype(np.bool_)
+            is_null = _flags(texts.is_null())
             texts = texts.fill_null("")
-        found = pc.index_in(texts, value_set=pa.array(grid.categories, pa.large_string()))
-        cells = integers_of(found.fill_null(-1)).astype(np.int64)
+        found = pc.index_in(texts, value_set=texts_array(grid.categories))
+        cells = np.where(_flags(found.is_valid()), integers_of(found), -1)
         is_long = integers_of(pc.binary_length(texts)) > MAX_NAME_BYTES
         if is_long.any() and grid.categories:
             numbers = {name: number for number, name in enumerate(grid.categories)}
@@ -148,13 +148,20 @@ class _Coded:
         return cls(entries=entries, cells=cells, hashes=hash_texts(texts), is_null=is_null, is_long=is_long)
 
 
+def _flags(array: pa.BooleanArray) -> NDArray[np.bool_]:
+    import numpy as np
+    import pyarrow as pa
+
+    return integers_of(array.cast(pa.uint8())).astype(np.bool_)
+
+
 def _first_names(coded: _Coded, chosen: NDArray[np.bool_]) -> list[str]:
     """Return the first names in sort order; long ones are no names, and their shortened forms would sort otherwise."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    texts = coded.entries.take(pa.array(np.flatnonzero(chosen & ~coded.is_long))).cast(pa.large_string())
+    texts = coded.entries.take(positions_array(np.flatnonzero(chosen & ~coded.is_long))).cast(pa.large_string())
     first = pc.select_k_unstable(texts, k=MAX_EXAMPLES, sort_keys=[("texts", "ascending")])
     names: list[str] = texts.take(first).to_pylist()
     return names

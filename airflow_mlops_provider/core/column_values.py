@@ -6,6 +6,7 @@ durations become microseconds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -97,6 +98,26 @@ def integers_of(array: pa.Array) -> npt.NDArray[Any]:
     import numpy as np
 
     return _buffer_of(array, np.dtype(str(array.type)))
+
+
+def positions_array(positions: npt.NDArray[np.int64]) -> pa.Int64Array:
+    """Return positions as Arrow; not by ``pa.array``, which imports pandas."""
+    import numpy as np
+    import pyarrow as pa
+
+    content = np.ascontiguousarray(positions, dtype=np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(content), [None, pa.py_buffer(content)])
+
+
+def texts_array(texts: Sequence[str]) -> pa.LargeStringArray:
+    """Return texts as Arrow; not by ``pa.array``, which imports pandas."""
+    import numpy as np
+    import pyarrow as pa
+
+    encoded = [text.encode() for text in texts]
+    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.large_string(), len(encoded), buffers)
 
 
 def numbers_of(array: pa.Array) -> npt.NDArray[np.float64]:

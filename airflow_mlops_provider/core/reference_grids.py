@@ -16,6 +16,7 @@ from airflow_mlops_provider.core.column_values import (
     kind_of,
     numbers_of,
     plain,
+    positions_array,
 )
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.histogram import CategoryGrid, Grid, NoGrid, NumericGrid, ValueGrid, numeric_grid
@@ -183,12 +184,11 @@ class GridBuilder:
 
     def _sampled(self, array: pa.Array) -> pa.Array:
         import numpy as np
-        import pyarrow as pa
 
         first, last = np.searchsorted(self._positions, [self._rows, self._rows + len(array)])
         if last - first == len(array):
             return array
-        return array.take(pa.array(self._positions[first:last] - self._rows))
+        return array.take(positions_array(self._positions[first:last] - self._rows))
 
     def _add_texts(self, array: pa.Array) -> None:
         encoded = in_dictionary(plain(array))
@@ -227,11 +227,10 @@ def not_utf8(name: str) -> InputError:
 
 def _add_counts(counts: Counter[str], encoded: pa.DictionaryArray) -> None:
     import numpy as np
-    import pyarrow as pa
 
     times = count_texts(encoded)
     rows = np.flatnonzero(times)
-    texts = encoded.dictionary.take(pa.array(rows)).to_pylist()
+    texts = encoded.dictionary.take(positions_array(rows)).to_pylist()
     for text, count in zip(texts, times[rows].tolist(), strict=True):
         if text is not None:
             counts[category_name(text)] += count

@@ -1,5 +1,7 @@
 """Profiles of files are those of the same rows in memory, for any format, number of threads and files."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,3 +151,20 @@ def test_a_failure_stops_the_other_threads(tmp_path: Path, monkeypatch: pytest.M
         profile_source(open_files(tmp_path / "t.parquet"), grids=grids, threads=2)
     # All would be 60,001.
     assert len(counted) < 50_000
+
+
+def test_profiling_loads_no_pandas(tmp_path: Path, table: pa.Table) -> None:
+    pq.write_table(table, tmp_path / "t.parquet")
+    script = """
+import sys
+from airflow_mlops_provider.core.profile import DatasetProfile
+from airflow_mlops_provider.data.profiling import profile_source
+from airflow_mlops_provider.data.table_files import open_files
+reference = profile_source(open_files(sys.argv[1]), sample_rows=100)
+profile_source(open_files(sys.argv[1]), grids=DatasetProfile.from_json(reference.to_json()).grids)
+print([name for name in ("pandas", "scipy", "sklearn") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "t.parquet")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
