@@ -24,7 +24,8 @@ class PromoteModelOperator(MLOpsOperator):
         Registered model. Templated.
     version : str or int, optional
         Version to promote; default the one with alias ``challenger``. Templated, so that it can come from the training
-        task: ``version="{{ ti.xcom_pull('train')['version'] }}"`` or ``train.output["version"]``.
+        task: ``version="{{ ti.xcom_pull('train')['version'] }}"`` or, when that task has
+        ``multiple_outputs=True``, ``train.output["version"]``.
     **kwargs
         See :class:`~airflow_mlops_provider.operators.base.MLOpsOperator`. A version without a passing blessing is a
         bad verdict.

@@ -219,7 +219,10 @@ def judge(
     baseline_predictions = baseline.predict(predictions.y_true, labels=target.labels)
     metrics = evaluate(predictions, seed=settings.seed)
     if prepared.metric not in metrics:
-        raise InputError(f"{result.name} has no metric {prepared.metric!r}: it gives no class probabilities.")
+        raise InputError(
+            f"{result.name} has no metric {prepared.metric!r}, because its output allows none. "
+            f"Hint: choose one of {', '.join(metrics)}."
+        )
     value = metrics[prepared.metric]
     log(f"Held-out {value.name} {value.value:.4f} [{value.lower:.4f}, {value.upper:.4f}] on {value.n_rows} rows")
     return Trained(
