@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.profile import DatasetProfile
+from airflow_mlops_provider.registry.artifacts import fetch
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.runs import LoggedRun
@@ -77,28 +77,26 @@ def training_suite(registry: Registry, version: Version) -> list[dict[str, Any]]
     """
     if not version.run_id:
         raise InputError(f"{version.label} has no MLflow run, so it carries no expectations.")
-    text = _read(registry, f"runs:/{version.run_id}/{TRAINING_SUITE}", what="suite of expectations")
-    found: list[dict[str, Any]] = json.loads(text)["expectations"]
+    address = f"runs:/{version.run_id}/{TRAINING_SUITE}"
+    try:
+        found: list[dict[str, Any]] = json.loads(_read(registry, address, what="suite of expectations"))["expectations"]
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"The suite of expectations at {address} is damaged. Hint: train the model again.") from error
     return found
 
 
 def _read(registry: Registry, address: str, *, what: str) -> str:
-    import mlflow.artifacts
-
     match = _ADDRESS.fullmatch(address) if is_address(address) else None
     if match is None:
         raise InputError(f"The address of a {what} must look like runs:/<run id>/<path>; got {address!r}.")
     with tempfile.TemporaryDirectory(prefix="mlops-profile-") as folder:
         try:
-            local = mlflow.artifacts.download_artifacts(
-                run_id=match["run_id"],
-                artifact_path=match["path"],
-                dst_path=folder,
-                tracking_uri=registry.server.uri,
-            )
-            return Path(local).read_text(encoding="utf-8")
-        except OSError as error:
+            local = fetch(registry, run_id=match["run_id"], path=match["path"], into=folder)
+            return local.read_text(encoding="utf-8")
+        except (InputError, UnicodeDecodeError) as error:
             raise InputError(
-                f"There is no {what} at {address} in MLflow at {registry.server.uri}. "
-                "Hint: was it trained by an earlier version of this package, or was the run deleted?"
+                f"There is no {what} at {address} in MLflow at {registry.server.uri}: {error} "
+                "Hint: was it made by an earlier version of this package, or was the run deleted?"
             ) from error

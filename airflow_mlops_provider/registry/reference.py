@@ -11,6 +11,7 @@ from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.profiler import Profiler
 from airflow_mlops_provider.core.reference_grids import reference_grids
 from airflow_mlops_provider.core.suggest import suggest
+from airflow_mlops_provider.registry.artifacts import fetch
 from airflow_mlops_provider.registry.profiles import TRAINING_PROFILE, TRAINING_SUITE, write_profile
 
 if TYPE_CHECKING:
@@ -96,21 +97,18 @@ def _write_sample(run: LoggedRun, rows: pa.Table, sample_rows: int) -> None:
 
 def read_sample(registry: Registry, version: Version) -> pa.Table | None:
     """Return the sample of training rows that a version carries, or None when it keeps none."""
-    import mlflow.artifacts
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not version.run_id:
         return None
-    folder_of_sample, _, name = SAMPLE.rpartition("/")
-    listed = registry.client.list_artifacts(version.run_id, folder_of_sample)
+    listed = registry.client.list_artifacts(version.run_id, str(Path(SAMPLE).parent))
     if not any(one.path == SAMPLE for one in listed):
         return None
     with tempfile.TemporaryDirectory(prefix="mlops-sample-") as folder:
-        local = mlflow.artifacts.download_artifacts(
-            run_id=version.run_id, artifact_path=SAMPLE, dst_path=folder, tracking_uri=registry.server.uri
-        )
+        local = fetch(registry, run_id=version.run_id, path=SAMPLE, into=folder)
         try:
-            return pq.read_table(local)
+            # Not mapped into memory: the file goes with the folder.
+            return pq.read_table(local, memory_map=False)
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"The sample {name} of {version.label} cannot be read: {error}.") from error
+            raise InputError(f"The reference sample of {version.label} cannot be read: {error}.") from error
