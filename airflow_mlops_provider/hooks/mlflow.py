@@ -62,6 +62,25 @@ class MlflowHook(BaseHook):
         with open_registry(self.get_server()) as registry:
             yield registry
 
+    def get_model_history(self, model_name: str) -> dict[str, Any]:
+        """Return which version was champion from when to when, moved by whom and why.
+
+        Parameters
+        ----------
+        model_name : str
+            Registered model.
+
+        Returns
+        -------
+        dict
+            See :func:`airflow_mlops_provider.core.ledger.as_tables`.
+        """
+        from airflow_mlops_provider.core.ledger import as_tables
+        from airflow_mlops_provider.registry.ledger import read_history
+
+        with self.open() as registry:
+            return as_tables(read_history(registry, model_name))
+
     def get_conn(self) -> TrackingServer:
         """Return where the connection leads; a client exists only inside :meth:`open`."""
         return self.get_server()

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
-from airflow_mlops_provider.core.ledger import MOVES, Draft, Entry, History, VersionRef
+from airflow_mlops_provider.core.ledger import History
+from airflow_mlops_provider.core.ledger_entry import MOVES, Draft, Entry, VersionRef
 from airflow_mlops_provider.core.op_key import derived_key
 from airflow_mlops_provider.registry.ledger_claims import PREFIX, Claim, sweep
 from airflow_mlops_provider.registry.ledger_store import Book, append, patiently, read_book

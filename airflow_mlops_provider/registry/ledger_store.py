@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.core.ledger import Draft, Entry, History, replay
+from airflow_mlops_provider.core.ledger import History, replay
+from airflow_mlops_provider.core.ledger_entry import Draft, Entry
 from airflow_mlops_provider.core.op_key import derived_key
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ import mlflow.tracking
 from mlflow.exceptions import MlflowException
 
 from airflow_mlops_provider.core.errors import OutageError
-from airflow_mlops_provider.core.ledger import Draft, History
+from airflow_mlops_provider.core.ledger import History
+from airflow_mlops_provider.core.ledger_entry import Draft
 from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history, reference, settle
 from airflow_mlops_provider.registry.ledger_claims import PREFIX
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_mlops_provider.core.errors import OutageError
-from airflow_mlops_provider.core.ledger import Draft
+from airflow_mlops_provider.core.ledger_entry import Draft
 from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history, reference, settle
 from airflow_mlops_provider.registry.ledger_claims import PREFIX
 from airflow_mlops_provider.registry.ledger_store import read_book

@@ -8,15 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.core.ledger import (
+from airflow_mlops_provider.core.ledger import History, replay
+from airflow_mlops_provider.core.ledger_entry import (
     MAX_ENTRY_CHARACTERS,
     MAX_REASON_CHARACTERS,
     MOVES,
     Draft,
     Entry,
-    History,
     VersionRef,
-    replay,
 )
 
 KINDS = ("promote", "reject", "rollback", "retrain_requested", "retrain_suppressed", "approve", "adopt", "next")
@@ -151,6 +150,26 @@ def test_reigns_end_where_the_next_begins() -> None:
         ("2", "t2", "t3", "promote"),
         ("1", "t3", None, "rollback"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("moves", "targets"),
+    [
+        ([], []),
+        ([("promote", 1)], []),
+        ([("promote", 1), ("promote", 2), ("promote", 3)], [2, 1]),
+        ([("promote", 1), ("promote", 2), ("rollback", 1)], []),
+        ([("promote", 1), ("promote", 2), ("rollback", 1), ("promote", 3)], [1]),
+        ([("promote", 1), ("promote", 2), ("promote", 3), ("rollback", 2)], [1]),
+        ([("promote", 1), ("promote", 2), ("rollback", 1), ("promote", 2), ("promote", 3)], [2, 1]),
+        ([("promote", 1), ("promote", 2), ("adopt", 1), ("reject", 3)], [2]),
+    ],
+)
+def test_one_goes_back_to_the_latest_champion_that_nobody_went_back_from(
+    moves: list[tuple[Any, int]], targets: list[int]
+) -> None:
+    history = replay(texts_of([draft(kind, version) for kind, version in moves]))
+    assert [int(one.version) for one in history.rollback_targets()] == targets
 
 
 def test_a_version_made_anew_under_the_same_number_is_another_one() -> None:

@@ -10,7 +10,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
-from airflow_mlops_provider.core.ledger import Draft, Entry, History
+from airflow_mlops_provider.core.ledger import History
+from airflow_mlops_provider.core.ledger_entry import Draft, Entry
 from airflow_mlops_provider.registry import ledger, ledger_store
 from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history, reference, settle
 from airflow_mlops_provider.registry.ledger_claims import CLAIM_SECONDS, PREFIX
