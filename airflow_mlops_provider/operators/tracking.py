@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.specs import Fingerprint, TrainSettings
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
+from airflow_mlops_provider.operators.scoring_model import store_example
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -103,6 +104,7 @@ def track(
                     model_name=model_name,
                     sample_rows=settings.reference_sample_rows,
                 )
+                store_example(run, trained.model, evidence)
                 for name, svg in figures.items():
                     run.log_text(svg, f"figures/{name}")
                 report = training_report(model_name=model_name, evidence=evidence.to_dict(), figures=figures)

@@ -1,0 +1,300 @@
+"""The scoring operator: new rows through the champion, checked on the way in and out, published whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset
+
+from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.prediction_policy import PredictionPolicy
+from airflow_mlops_provider.core.skew_policy import SkewPolicy
+from airflow_mlops_provider.hooks.data import open_data
+from airflow_mlops_provider.hooks.mlflow import MlflowHook
+from airflow_mlops_provider.operators.base import MLOpsOperator
+from airflow_mlops_provider.operators.scoring_arguments import (
+    effect_key,
+    output_outlet,
+    parse_time,
+    prediction_policy,
+    scoring_experiment,
+    skew_policy,
+)
+from airflow_mlops_provider.operators.scoring_outcome import MAX_NAMED, ScoringOutcome
+from airflow_mlops_provider.operators.tracking import context_tags
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow.sdk import Context
+
+    from airflow_mlops_provider.core.prediction_policy import PredictionReport
+    from airflow_mlops_provider.core.skew_policy import SkewReport
+    from airflow_mlops_provider.core.specs import Fingerprint
+    from airflow_mlops_provider.data.source import DataSource
+    from airflow_mlops_provider.operators.scoring import Lane, Pass
+    from airflow_mlops_provider.operators.scoring_model import ScoringModel
+
+
+class BatchScoreOperator(MLOpsOperator):
+    """Score a table with a registered model, in memory that does not grow with it.
+
+    The preprocessing is the model's own. Features are compared with what that very version was trained on, and
+    predictions with those it made on its held-out rows; a bad verdict keeps the output back, unless
+    ``on_reject="continue"``. The output appears complete and at once; a retry, also after a kill, leaves exactly one.
+
+    Parameters
+    ----------
+    model_name : str
+        Registered model. Templated.
+    data : str, path, Asset, SqlQuery, or a list of these
+        Rows to score, with the model's features in any order. Templated.
+    output_path : str, path or Asset
+        Local path: a name that ends in ``.parquet`` is one file, any other a folder. Let it hold the run, as
+        ``/scores/{{ ds }}.parquet`` does: what another run wrote is not replaced. Templated.
+    alias : str, default "champion"
+        Which version. Templated.
+    version : str or int, optional
+        Its number, instead of `alias`. Templated.
+    key_columns : sequence of str, default ()
+        Columns of the data to carry over, by which predictions are joined with labels later.
+    partition_by : sequence of str, default ()
+        Columns of the data that become folders ``name=value`` of the output.
+    shadow : sequence of str, default ()
+        Aliases or numbers of versions that score the same rows into tables of their own, which no reader of the output
+        sees. An alias that is unset is passed over; a shadow that fails harms nothing else.
+    skew : SkewPolicy, mapping of its fields, or False
+        What counts as training-serving skew; False does not check.
+    predictions : PredictionPolicy, mapping of its fields, or False
+        What counts as a silent failure; False does not check.
+    scored_at : str
+        Time written into each row, ISO 8601; by default the time from which the run could start, so that a retry writes
+        the same table. Templated.
+    overwrite : bool, default False
+        Whether to replace an output of another run.
+    trusted_types : sequence of str
+        Types in the models, beyond scikit-learn's own, that may be loaded.
+    **kwargs
+        See :class:`~airflow_mlops_provider.operators.base.MLOpsOperator`. The default experiment is
+        ``<model_name> scoring``.
+
+    Notes
+    -----
+    Output columns: keys, ``prediction``, ``probability`` (of the positive class, or of the predicted one of several,
+    for which there is ``probability_<class>`` too), ``model_version``, ``scored_at``.
+
+    XCom: ``passed, reasons, model_name, version, rows, seconds, rows_per_second, output, published, fingerprint,
+    output_fingerprint, skew, predictions, shadows, profile_uri, predictions_profile_uri, run_id, experiment_id,
+    run_url, report_url, model_version_url``. ``profile_uri`` is the features' profile in the cells of training, which
+    ``DetectDriftOperator(profile=…)`` takes without reading the rows again. A published output is an asset event on its
+    ``file://`` URI.
+    """
+
+    template_fields: Sequence[str] = (
+        *MLOpsOperator.template_fields,
+        "model_name",
+        "data",
+        "output_path",
+        "alias",
+        "version",
+        "shadow",
+        "scored_at",
+    )
+
+    def __init__(
+        self,
+        *,
+        model_name: str,
+        data: Any,
+        output_path: Any,
+        alias: str = "champion",
+        version: Any = None,
+        key_columns: Sequence[str] = (),
+        partition_by: Sequence[str] = (),
+        shadow: Sequence[str] = (),
+        skew: SkewPolicy | Mapping[str, Any] | bool = True,
+        predictions: PredictionPolicy | Mapping[str, Any] | bool = True,
+        scored_at: str = "{{ dag_run.run_after }}",
+        overwrite: bool = False,
+        trusted_types: Sequence[str] = (),
+        experiment_name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(experiment_name=scoring_experiment(experiment_name, model_name), **kwargs)
+        for name, given in (("key_columns", key_columns), ("partition_by", partition_by), ("shadow", shadow)):
+            if isinstance(given, str):
+                raise InputError(
+                    f"{name} of BatchScoreOperator must be a list; got {given!r}. Hint: write [{given!r}]."
+                )
+        self.model_name = model_name
+        self.data = data
+        self.output_path = output_path
+        self.alias = alias
+        self.version = version
+        self.key_columns = tuple(key_columns)
+        self.partition_by = tuple(partition_by)
+        self.shadow = list(shadow)
+        self.skew = skew_policy(skew)
+        self.predictions = prediction_policy(predictions)
+        self.scored_at = scored_at
+        self.overwrite = overwrite
+        self.trusted_types = tuple(trusted_types)
+        self.outlet = output_outlet(output_path)
+        self.outlets = [*self.outlets, self.outlet]
+
+    def perform(self, context: Context) -> dict[str, Any]:
+        """Load, score, judge, and let the output out or not."""
+        from airflow_mlops_provider.data.output import check_free, local_output
+        from airflow_mlops_provider.operators.scoring import open_lanes
+        from airflow_mlops_provider.operators.scoring_counts import serving_schema
+
+        ti = context["ti"]
+        path = local_output(self.output_path)
+        owner = effect_key(context, str(self.model_name))
+        check_free(path, owner=owner, overwrite=self.overwrite)
+        model, shadows = self._load()
+        with open_data(self.render_data(self.data, context)) as source, ExitStack() as stack:
+            fingerprint = source.fingerprint()
+            objections = () if self.skew is None else _objections(model, serving_schema(source, beside=()))
+            if objections and self.on_reject != "continue":
+                return self._refuse(model, fingerprint, objections)
+            lanes = open_lanes(
+                stack,
+                source,
+                [model, *shadows],
+                path=path,
+                keys=self._keys(),
+                partition_by=self.partition_by,
+                owner=owner,
+                written_by=f"{ti.dag_id}.{ti.task_id} in run {ti.run_id}",
+                overwrite=self.overwrite,
+            )
+            scored = self._score(source, lanes)
+            job = ScoringOutcome(
+                model=model,
+                lanes=lanes,
+                scored=scored,
+                fingerprint=fingerprint,
+                skew=self._judge_skew(model, source, scored),
+                predictions=self._judge_predictions(lanes[0]),
+            )
+            return self._finish(context, job, path)
+
+    def _load(self) -> tuple[ScoringModel, list[ScoringModel]]:
+        from airflow_mlops_provider.operators.scoring_model import load_scoring_model, resolve_shadow
+        from airflow_mlops_provider.registry.versions import resolve
+
+        with MlflowHook(self.mlflow_conn_id).open() as registry:
+            version = resolve(registry, self.model_name, self.version, alias=self.alias)
+            model = load_scoring_model(
+                registry,
+                version,
+                trusted_types=self.trusted_types,
+                with_training=self.skew is not None,
+                with_heldout=self.predictions is not None,
+            )
+            shadows: dict[str, ScoringModel] = {}
+            for name in self.shadow:
+                found = resolve_shadow(registry, self.model_name, str(name), champion=version)
+                if found is None or found.version in shadows:
+                    self.log.info("Nothing to shadow with under %r", name)
+                    continue
+                try:
+                    loaded = load_scoring_model(
+                        registry, found, trusted_types=self.trusted_types, with_training=False, with_heldout=False
+                    )
+                except InputError as error:
+                    self.log.warning("Shadow %s cannot be loaded: %s", found.label, error)
+                    continue
+                shadows[found.version] = loaded
+        return model, list(shadows.values())
+
+    def _keys(self) -> list[str]:
+        return list(dict.fromkeys((*self.key_columns, *self.partition_by)))
+
+    def _score(self, source: DataSource, lanes: Sequence[Lane]) -> Pass:
+        from airflow_mlops_provider.operators.scoring import run_lanes
+        from airflow_mlops_provider.operators.scoring_counts import SkewCounter
+
+        model = lanes[0].model
+        counter = None
+        if model.training is not None:
+            counter = SkewCounter(model.training, features=model.features)
+        time = parse_time(self.scored_at)
+        scored = run_lanes(source, lanes, keys=self._keys(), counter=counter, scored_at=time, log=self.log)
+        self.log.info("%s scored %d rows in %.1f s", model.version.label, scored.rows, scored.seconds)
+        return scored
+
+    def _judge_skew(self, model: ScoringModel, source: DataSource, scored: Pass) -> SkewReport | None:
+        from airflow_mlops_provider.core.skew import check_skew
+
+        if self.skew is None or model.training is None or scored.serving is None:
+            return None
+        return check_skew(
+            model.training,
+            scored.serving,
+            features=model.features,
+            policy=self.skew,
+            order=source.schema().names,
+            known_columns=[*model.expected, *self._keys()],
+        )
+
+    def _judge_predictions(self, lane: Lane) -> PredictionReport | None:
+        from airflow_mlops_provider.core.prediction_checks import check_predictions
+
+        if self.predictions is None or lane.model.heldout is None:
+            return None
+        return check_predictions(
+            lane.model.heldout, lane.predictions.result(), labels=lane.model.labels, policy=self.predictions
+        )
+
+    def _refuse(self, model: ScoringModel, fingerprint: Fingerprint, objections: Sequence[str]) -> dict[str, Any]:
+        """Return the verdict on rows that need not even be read."""
+        reasons = [f"features: {one}" for one in objections]
+        with MlflowHook(self.mlflow_conn_id).open() as registry:
+            url = registry.version_url(model_name=model.version.model_name, version=model.version.version)
+        return {
+            "passed": False,
+            "reasons": reasons[:MAX_NAMED],
+            "model_name": model.version.model_name,
+            "version": model.version.version,
+            "rows": 0,
+            "published": False,
+            "fingerprint": fingerprint.to_dict(),
+            "skew": {"verdict": "skew", "reasons": reasons[:MAX_NAMED]},
+            "model_version_url": url,
+        }
+
+    def _finish(self, context: Context, job: ScoringOutcome, path: Path) -> dict[str, Any]:
+        """Record, publish, tell."""
+        from airflow_mlops_provider.registry.runs import logged_run
+
+        published = job.passed or self.on_reject == "continue"
+        with (
+            MlflowHook(self.mlflow_conn_id).open() as registry,
+            logged_run(
+                registry,
+                experiment_name=self.experiment_name,
+                run_name=f"score with {job.model.version.model_name} {job.model.version.version}",
+                tags={**context_tags(context, type(self).__name__), "mlops.passed": str(job.passed).lower()},
+            ) as run,
+        ):
+            result = {**job.to_dict(), "output": job.lanes[0].writer.uri, "published": published, **job.log(run)}
+            result["model_version_url"] = registry.version_url(
+                model_name=job.model.version.model_name, version=job.model.version.version
+            )
+            # Last, so that an output is never without its record.
+            result |= job.publish() if published else {"output_fingerprint": None, "shadows": []}
+        if published:
+            keys = ("model_name", "version", "rows", "run_id", "passed", "profile_uri")
+            extra = {"event": "scored", **{key: result[key] for key in keys}}
+            context["outlet_events"][self.outlet].add(Asset(path.as_uri()), extra=extra)
+        return result
+
+
+def _objections(model: ScoringModel, serving: Any) -> tuple[str, ...]:
+    from airflow_mlops_provider.core.skew import check_schema
+
+    return () if model.training is None else check_schema(model.training, serving, features=model.features)

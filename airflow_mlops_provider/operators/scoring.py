@@ -1,0 +1,265 @@
+"""One pass of rows through a version, and others in its shadow, into tables that are published together or not at all.
+
+Every row is read once: it is counted for the skew check, scored, counted again as a prediction, and written. Nothing
+here keeps a batch, so memory does not grow with the rows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.operators.scoring_counts import SkewCounter, countable, serving_schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from airflow_mlops_provider.core.profile import DatasetProfile
+    from airflow_mlops_provider.core.profiler import Profiler
+    from airflow_mlops_provider.data.source import DataSource
+    from airflow_mlops_provider.data.writer import TableWriter
+    from airflow_mlops_provider.operators.scoring_model import ScoringModel
+
+MODEL_VERSION = "model_version"
+SCORED_AT = "scored_at"
+_BATCH_ROWS = 1 << 17
+_PROGRESS_SECONDS = 10.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Lane:
+    """One version on its way through the rows.
+
+    Parameters
+    ----------
+    model : ScoringModel
+        Who scores.
+    writer : TableWriter
+        Where to.
+    predictions : Profiler
+        Counts what it says.
+    is_shadow : bool
+        Whether its failure is its own: the rows go on without it.
+    error : str or None
+        Why it gave up.
+    """
+
+    model: ScoringModel
+    writer: TableWriter
+    predictions: Profiler
+    is_shadow: bool = False
+    error: str | None = None
+
+    def take(self, batch: pa.RecordBatch, *, keys: Sequence[str], scored_at: datetime) -> None:
+        """Score a batch, count and write it."""
+        import pyarrow as pa
+
+        scored = self.model.scorer.score(batch)
+        self.predictions.update(countable(scored, labels=self.model.labels))
+        rows = batch.num_rows
+        columns = {name: batch.column(batch.schema.get_field_index(name)) for name in keys}
+        columns |= dict(zip(scored.column_names, scored.columns, strict=True))
+        columns[MODEL_VERSION] = pa.repeat(self.model.version.version, rows)
+        columns[SCORED_AT] = pa.repeat(pa.scalar(scored_at, stamp_type()), rows)
+        self.writer.write(pa.table(columns))
+
+
+@dataclass(slots=True, kw_only=True)
+class Pass:
+    """What a pass over the rows told.
+
+    Parameters
+    ----------
+    rows : int
+        Scored.
+    serving : DatasetProfile or None
+        The features in the cells of training; None when they were not counted.
+    seconds : float
+        From the first batch to the last.
+    """
+
+    rows: int = 0
+    serving: DatasetProfile | None = None
+    seconds: float = field(default=0.0)
+
+
+def stamp_type() -> pa.DataType:
+    """Return the type of ``scored_at``."""
+    import pyarrow as pa
+
+    return pa.timestamp("us", tz="UTC")
+
+
+def output_schema(source: DataSource, model: ScoringModel, *, keys: Sequence[str]) -> pa.Schema:
+    """Return the columns of an output: keys, predictions, ``model_version`` and ``scored_at``.
+
+    Raises
+    ------
+    InputError
+        A key is no column of the data, or has a name that the output gives to something else.
+    """
+    import pyarrow as pa
+    import pyarrow.types as types
+
+    ours = [*model.scorer.schema, pa.field(MODEL_VERSION, pa.string()), pa.field(SCORED_AT, stamp_type())]
+    taken = sorted(set(keys) & {one.name for one in ours})
+    if taken:
+        raise InputError(f"key_columns {taken} have names that the output itself uses. Hint: rename them in the data.")
+    known = {one.name: one.type for one in source.schema()}
+    given = [(name, known[name]) for name in (source.select(keys) if keys else [])]
+    plain = [(name, kind.value_type if types.is_dictionary(kind) else kind) for name, kind in given]
+    return pa.schema([*plain, *ours])
+
+
+def run_lanes(
+    source: DataSource,
+    lanes: Sequence[Lane],
+    *,
+    keys: Sequence[str],
+    counter: SkewCounter | None,
+    scored_at: datetime,
+    log: Any,
+) -> Pass:
+    """Let every row of the source through every lane.
+
+    Parameters
+    ----------
+    source : DataSource
+        The rows.
+    lanes : sequence of Lane
+        The first one is whose output counts.
+    keys : sequence of str
+        Columns taken over into the output.
+    counter : SkewCounter or None
+        Counts the features.
+    scored_at : datetime
+        Written into every row.
+    log : logger
+        Told of progress.
+
+    Raises
+    ------
+    InputError
+        The first lane's model cannot score the rows.
+    DataChangedError
+        The data changed while they were read; nothing that was written counts.
+    """
+    known = set(source.schema().names)
+    features = dict.fromkeys(name for lane in lanes for name in lane.model.features if name in known)
+    columns = [*features, *(name for name in keys if name not in features)]
+    total = source.count_rows()
+    found = Pass()
+    began = said = time.monotonic()
+    for batch in source.batches(columns or None, batch_rows=_BATCH_ROWS, dictionaries=True):
+        if counter is not None:
+            counter.update(batch)
+        for lane in lanes:
+            _take(lane, batch, keys=keys, scored_at=scored_at, log=log)
+        found.rows += batch.num_rows
+        now = time.monotonic()
+        if now - said >= _PROGRESS_SECONDS:
+            said = now
+            rate = found.rows / (now - began)
+            log.info("Scored %d of %d rows (%.0f %%), %.0f rows/s", found.rows, total, 100 * found.rows / total, rate)
+    found.seconds = time.monotonic() - began
+    if counter is not None:
+        found.serving = counter.result(others=serving_schema(source, beside=()))
+    return found
+
+
+def _take(lane: Lane, batch: pa.RecordBatch, *, keys: Sequence[str], scored_at: datetime, log: Any) -> None:
+    if lane.error is not None:
+        return
+    if not lane.is_shadow:
+        lane.take(batch, keys=keys, scored_at=scored_at)
+        return
+    try:
+        lane.take(batch, keys=keys, scored_at=scored_at)
+    except Exception as error:
+        # Whatever a shadow does must not harm what it stands in the shadow of.
+        lane.error = f"{type(error).__name__}: {error}"
+        log.warning("Shadow %s gave up: %s", lane.model.version.label, lane.error)
+
+
+def open_lanes(
+    stack: ExitStack,
+    source: DataSource,
+    models: Sequence[ScoringModel],
+    *,
+    path: Path,
+    keys: Sequence[str],
+    partition_by: Sequence[str],
+    owner: str,
+    written_by: str,
+    overwrite: bool,
+) -> list[Lane]:
+    """Open an output for each version.
+
+    Parameters
+    ----------
+    stack : ExitStack
+        Removes what was not published when it is closed.
+    source : DataSource
+        The rows.
+    models : sequence of ScoringModel
+        The first one scores, the others in its shadow.
+    path : pathlib.Path
+        Of the first one's output.
+    keys, partition_by : sequence of str
+        Columns to carry over, and those of them that become folders.
+    owner : str
+        Key of the effect.
+    written_by : str
+        Which task of which run, for people.
+    overwrite : bool
+        Whether to replace an output of another run.
+    """
+    from airflow_mlops_provider.core.profiler import Profiler
+    from airflow_mlops_provider.data.writer import ParquetWriter
+
+    lanes: list[Lane] = []
+    for model in models:
+        version = model.version
+        writer = ParquetWriter(
+            shadow_path(path, version.version) if lanes else path,
+            schema=output_schema(source, model, keys=keys),
+            owner=owner,
+            about={"written_by": written_by, "model_name": version.model_name, "model_version": version.version},
+            partition_by=partition_by,
+            overwrite=overwrite,
+        )
+        stack.callback(writer.close)
+        counter = Profiler({} if model.heldout is None else model.heldout.grids)
+        lanes.append(Lane(model=model, writer=writer, predictions=counter, is_shadow=bool(lanes)))
+    return lanes
+
+
+def shadow_path(path: Path, version: str) -> Path:
+    """Return where a shadow's output goes: beside the output, under a name that no reader of folders takes for data.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> shadow_path(Path("/scores/day.parquet"), "3").name, shadow_path(Path("/scores/day=1"), "3").name
+    ('_day.shadow-3.parquet', '_day-1.shadow-3')
+    """
+    # A name with "=" would be a Hive partition, which is read even behind an underscore.
+    stem = path.stem if path.suffix == ".parquet" else path.name
+    suffix = ".parquet" if path.suffix == ".parquet" else ""
+    return path.with_name(f"_{stem.replace('=', '-')}.shadow-{version}{suffix}")
+
+
+def summary(rows: int, seconds: float) -> Mapping[str, Any]:
+    """Return how much was scored and how fast."""
+    return {
+        "rows": rows,
+        "seconds": round(seconds, 3),
+        "rows_per_second": round(rows / seconds, 1) if seconds else None,
+    }

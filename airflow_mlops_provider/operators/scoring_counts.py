@@ -1,0 +1,92 @@
+"""Serving rows and predictions as profiles: counted as training counted them, so that both can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from airflow_mlops_provider.core.profile import ColumnProfile, DatasetProfile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from airflow_mlops_provider.data.source import DataSource
+
+
+def countable(scored: pa.Table, *, labels: Sequence[str]) -> pa.Table:
+    """Return predictions as training counted them: classes by name, and the probability."""
+    import pyarrow as pa
+
+    from airflow_mlops_provider.training.scoring import PREDICTION, PROBABILITY
+
+    columns = {PREDICTION: scored.column(PREDICTION)}
+    if labels:
+        encoded = scored.column(PREDICTION).combine_chunks().dictionary_encode()
+        names = pa.array([None if one is None else str(one) for one in encoded.dictionary.to_pylist()], pa.string())
+        columns[PREDICTION] = pa.DictionaryArray.from_arrays(encoded.indices, names)
+    if PROBABILITY in scored.column_names:
+        columns[PROBABILITY] = scored.column(PROBABILITY)
+    return pa.table(columns)
+
+
+def serving_schema(source: DataSource, *, beside: Sequence[str]) -> DatasetProfile:
+    """Return the columns of the data as a profile without counts.
+
+    Parameters
+    ----------
+    source : DataSource
+        The rows.
+    beside : sequence of str
+        Columns to leave out.
+    """
+    from airflow_mlops_provider.core.column_values import kind_of
+    from airflow_mlops_provider.core.histogram import NoGrid
+
+    columns = []
+    for one in source.schema():
+        if one.name not in beside:
+            kind = kind_of(one.type)
+            kinds = () if kind == "null" else (kind,)
+            columns.append(ColumnProfile(name=one.name, grid=NoGrid(), types=(str(one.type),), kinds=kinds))
+    return DatasetProfile(rows=0, columns=tuple(sorted(columns, key=lambda one: one.name)))
+
+
+class SkewCounter:
+    """Counts serving features in the cells of training.
+
+    Parameters
+    ----------
+    training : DatasetProfile
+        Of the version's training rows.
+    features : sequence of str
+        To count.
+    """
+
+    def __init__(self, training: DatasetProfile, *, features: Sequence[str]) -> None:
+        from airflow_mlops_provider.core.profiler import Profiler
+
+        self._grids = {name: training.grids[name] for name in features if name in training.grids}
+        self._profiler = Profiler(self._grids)
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """Count a batch; booleans where training had numbers are 0 and 1, as they are to the model."""
+        import pyarrow as pa
+        import pyarrow.types as types
+
+        columns = {}
+        for name, grid in self._grids.items():
+            position = batch.schema.get_field_index(name)
+            if position < 0:
+                continue
+            column = batch.column(position)
+            as_number = types.is_boolean(column.type) and getattr(grid, "kind", None) == "numeric"
+            columns[name] = column.cast(pa.int8()) if as_number else column
+        self._profiler.update(pa.RecordBatch.from_pydict(columns))
+
+    def result(self, *, others: DatasetProfile) -> DatasetProfile:
+        """Return the profile, with the columns that were not counted."""
+        counted = self._profiler.result()
+        known = set(counted.names)
+        rest = tuple(one for one in others.columns if one.name not in known)
+        columns = tuple(sorted((*counted.columns, *rest), key=lambda one: one.name))
+        return DatasetProfile(rows=counted.rows, columns=columns)

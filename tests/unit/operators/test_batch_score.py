@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from airflow.sdk import DAG
+
+from airflow_mlops_provider.data.table_files import open_files
+from airflow_mlops_provider.exceptions import InvalidInputError, RejectedError
+from airflow_mlops_provider.hooks.mlflow import embedded_server
+from airflow_mlops_provider.operators.batch_score import BatchScoreOperator
+from airflow_mlops_provider.operators.train_model import TrainModelOperator
+from airflow_mlops_provider.registry.models import load_model
+from airflow_mlops_provider.registry.session import open_registry
+from airflow_mlops_provider.training.columns import to_frame
+
+MODEL = "batch score churn"
+
+
+@pytest.fixture(scope="module")
+def customers(telco: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Today's customers: real rows without labels, with a number."""
+    path = tmp_path_factory.mktemp("customers") / "customers.parquet"
+    frame = pd.read_csv(telco).drop(columns="churn").sample(1_000, random_state=3)
+    frame.insert(0, "customer", np.arange(len(frame)))
+    frame.to_parquet(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def versions(run_dag: Callable[..., Any], telco: Path) -> list[dict[str, Any]]:
+    """Two versions: the champion, and a challenger of another kind."""
+    with DAG("batch_score_training", schedule=None) as dag:
+        tasks = [
+            TrainModelOperator(
+                task_id=name, model_name=MODEL, data=str(telco), target="churn", estimator=estimator, folds=0
+            )
+            for name, estimator in (
+                ("linear", "sklearn.linear_model.LogisticRegression"),
+                ("tree", {"estimator": "sklearn.tree.DecisionTreeClassifier", "params": {"max_depth": 4}}),
+            )
+        ]
+        tasks[0] >> tasks[1]
+    outcome = run_dag(dag)
+    assert outcome.errors == {}
+    with open_registry(embedded_server()) as registry:
+        registry.client.set_registered_model_alias(MODEL, "champion", outcome.xcoms["linear"]["version"])
+    return [outcome.xcoms["linear"], outcome.xcoms["tree"]]
+
+
+@pytest.fixture
+def score(run_dag: Callable[..., Any], versions: list[dict[str, Any]]) -> Callable[..., Any]:
+    def run(name: str = "batch_score", **arguments: Any) -> Any:
+        with DAG(name, schedule=None) as dag:
+            BatchScoreOperator(task_id="score", model_name=MODEL, **arguments)
+        return run_dag(dag)
+
+    return run
+
+
+def expected(customers: Path, version: str) -> np.ndarray:
+    """What the model itself says, called as scikit-learn is."""
+    with open_registry(embedded_server()) as registry:
+        model, _ = load_model(registry, model_name=MODEL, version=version)
+    table = pq.read_table(customers)
+    numbers = pd.read_parquet(customers).dtypes
+    names = list(model.feature_names_in_)
+    kinds = {name: "numeric" if numbers[name].kind in "if" else "categorical" for name in names}
+    frame = to_frame(table, kinds=kinds)
+    return np.column_stack([model.predict(frame), model.predict_proba(frame)[:, 1]])
+
+
+def test_the_output_holds_what_the_champion_says_of_every_row(
+    score: Callable[..., Any], customers: Path, versions: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    output = tmp_path / "scores.parquet"
+    outcome = score(data=str(customers), output_path=str(output), key_columns=["customer"])
+    assert outcome.errors == {}
+    written = pd.read_parquet(output)
+    assert list(written) == ["customer", "prediction", "probability", "model_version", "scored_at"]
+    truth = expected(customers, versions[0]["version"])
+    assert written["customer"].tolist() == list(range(1_000))
+    assert written["prediction"].tolist() == truth[:, 0].tolist()
+    np.testing.assert_allclose(written["probability"], truth[:, 1].astype(float), rtol=1e-12)
+    assert set(written["model_version"]) == {versions[0]["version"]}
+    assert written["scored_at"].nunique() == 1
+    assert str(written["scored_at"].dtype) == "datetime64[us, UTC]"
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.parquet"]
+
+
+def test_the_result_says_what_was_scored_and_where_everything_is(
+    score: Callable[..., Any], customers: Path, versions: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    output = tmp_path / "scores.parquet"
+    result = score(data=str(customers), output_path=str(output)).xcoms["score"]
+    assert result["passed"] is True
+    assert result["rows"] == 1_000
+    assert result["version"] == versions[0]["version"]
+    assert result["skew"]["verdict"] == "no_skew"
+    assert result["predictions"]["verdict"] == "sound"
+    assert result["output"] == output.as_uri()
+    assert result["output_fingerprint"]["sha256"] == open_files(output).fingerprint().sha256
+    assert result["fingerprint"]["sha256"] == open_files(customers).fingerprint().sha256
+
+
+def test_features_of_another_unit_are_scored_for_nobody(
+    score: Callable[..., Any], customers: Path, tmp_path: Path
+) -> None:
+    spoilt = tmp_path / "spoilt.parquet"
+    frame = pd.read_parquet(customers)
+    frame.assign(monthly_charges=frame["monthly_charges"] * 1000).to_parquet(spoilt)
+    outcome = score(data=str(spoilt), output_path=str(tmp_path / "out" / "scores.parquet"))
+    assert isinstance(outcome.errors["score"], RejectedError)
+    result = outcome.xcoms["score"]
+    assert result["skew"]["verdict"] == "skew"
+    assert result["published"] is False
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_bad_verdict_lets_the_output_out_where_the_user_wants_to_go_on(
+    score: Callable[..., Any], customers: Path, tmp_path: Path
+) -> None:
+    spoilt = tmp_path / "spoilt.parquet"
+    pd.read_parquet(customers).assign(tenure=12).to_parquet(spoilt)
+    outcome = score(data=str(spoilt), output_path=str(tmp_path / "scores.parquet"), on_reject="continue")
+    assert outcome.state == "success"
+    assert outcome.xcoms["score"]["passed"] is False
+    assert len(pd.read_parquet(tmp_path / "scores.parquet")) == 1_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda frame: frame.drop(columns="tenure"),
+        lambda frame: frame.assign(tenure=[f"{number} months" for number in frame["tenure"]]),
+    ],
+    ids=["dropped", "retyped"],
+)
+def test_rows_without_a_feature_are_refused_before_they_are_read(
+    score: Callable[..., Any], customers: Path, tmp_path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]
+) -> None:
+    spoilt = tmp_path / "spoilt.parquet"
+    change(pd.read_parquet(customers)).to_parquet(spoilt)
+    outcome = score(data=str(spoilt), output_path=str(tmp_path / "scores.parquet"))
+    assert isinstance(outcome.errors["score"], RejectedError)
+    assert "tenure" in outcome.xcoms["score"]["reasons"][0]
+    assert not (tmp_path / "scores.parquet").exists()
+
+
+def test_partitions_are_folders_that_read_back_as_the_whole(
+    score: Callable[..., Any], customers: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "scores"
+    outcome = score(
+        data=str(customers), output_path=str(output), key_columns=["customer"], partition_by=["contract", "partner"]
+    )
+    assert outcome.errors == {}
+    assert (output / "_SUCCESS").exists()
+    assert (output / "contract=Two year" / "partner=0" / "part-00000.parquet").exists()
+    with open_files(output) as source:
+        read = source.to_pandas(["customer", "contract", "partner", "probability"]).sort_values("customer")
+    given = pd.read_parquet(customers)
+    assert read["contract"].tolist() == given["contract"].tolist()
+    assert read["partner"].tolist() == given["partner"].tolist()
+
+
+def test_a_shadow_scores_the_same_rows_where_no_reader_of_the_output_looks(
+    score: Callable[..., Any], customers: Path, versions: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "scores"
+    outcome = score(
+        data=str(customers),
+        output_path=str(folder / "day=2026-01-01"),
+        key_columns=["customer"],
+        shadow=["challenger", "champion", "nobody"],
+    )
+    shadows = outcome.xcoms["score"]["shadows"]
+    assert [one["version"] for one in shadows] == [versions[1]["version"]]
+    with open_files(shadows[0]["output"]) as source:
+        shadow = source.to_pandas()
+    truth = expected(customers, versions[1]["version"])
+    np.testing.assert_allclose(shadow["probability"], truth[:, 1].astype(float), rtol=1e-12)
+    with open_files(folder) as source:
+        read = source.to_pandas()
+    assert len(read) == 1_000
+    assert set(read["model_version"]) == {versions[0]["version"]}
+
+
+def test_what_another_run_wrote_is_not_replaced(score: Callable[..., Any], customers: Path, tmp_path: Path) -> None:
+    output = tmp_path / "scores.parquet"
+    score(data=str(customers), output_path=str(output))
+    before = output.read_bytes()
+    again = score(data=str(customers), output_path=str(output))
+    assert isinstance(again.errors["score"], InvalidInputError)
+    assert "batch_score.score in run" in str(again.errors["score"])
+    assert output.read_bytes() == before
+    assert score(data=str(customers), output_path=str(output), overwrite=True).errors == {}
+
+
+def test_an_output_in_the_cloud_is_refused_with_a_hint(
+    score: Callable[..., Any], customers: Path, tmp_path: Path
+) -> None:
+    outcome = score(data=str(customers), output_path="s3://bucket/scores.parquet")
+    assert isinstance(outcome.errors["score"], InvalidInputError)
+    assert "only local paths" in str(outcome.errors["score"])
+
+
+def test_the_asset_of_the_output_tells_rows_and_version(
+    score: Callable[..., Any], customers: Path, versions: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    output = tmp_path / "scores.parquet"
+    score(data=str(customers), output_path=str(output))
+    with create_session() as session:
+        asset = session.scalar(select(AssetModel).where(AssetModel.uri == output.as_uri()))
+        events = session.scalars(select(AssetEvent).where(AssetEvent.asset_id == asset.id)).all()
+        extras = [event.extra for event in events]
+    assert len(extras) == 1
+    assert extras[0]["rows"] == 1_000
+    assert extras[0]["version"] == versions[0]["version"]
+
+
+def test_the_features_profile_serves_a_drift_check_without_reading_the_rows_again(
+    run_dag: Callable[..., Any], score: Callable[..., Any], customers: Path, tmp_path: Path
+) -> None:
+    from airflow_mlops_provider.operators.detect_drift import DetectDriftOperator
+
+    result = score(data=str(customers), output_path=str(tmp_path / "scores.parquet")).xcoms["score"]
+    with DAG("batch_score_drift", schedule=None) as dag:
+        DetectDriftOperator(task_id="drift", model_name=MODEL, profile=result["profile_uri"])
+    drift = run_dag(dag).xcoms["drift"]
+    assert drift["verdict"] == "no_drift"
+    assert drift["n_judged"] == 19
