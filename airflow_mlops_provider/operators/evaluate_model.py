@@ -40,8 +40,9 @@ class EvaluateModelOperator(MLOpsOperator):
     gates : list of str, mapping or gate, optional
         What the version must pass: ``"same_signature"``, ``{"gate": "min_metric", "metric": "roc_auc", "threshold":
         0.8}``. Default: enough rows of each class, better than the baseline, and better than the champion. Without a
-        champion the gates of change are skipped and the version is rubber-stamped. Templated; checked when the DAG is
-        parsed unless it holds templates.
+        champion the gates of change are skipped and the version is rubber-stamped. Templated: a templated number needs
+        ``render_template_as_native_obj=True`` on the DAG, or the whole list as JSON text. Gates without templates are
+        checked when the DAG is parsed.
     confidence : float, default 0.95
         Of all intervals.
     seed : int, default 0
