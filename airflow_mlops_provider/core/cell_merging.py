@@ -53,27 +53,33 @@ def _absorb_small(counts: NDArray[np.int64], least: float) -> NDArray[np.int64]:
     """Merge groups that uneven cells left too small into the smaller of their neighbours."""
     import numpy as np
 
-    columns = [counts[:, j] for j in range(counts.shape[1])]
-    while len(columns) > 1:
-        sizes = [int(column.sum()) for column in columns]
+    while counts.shape[1] > 1:
+        sizes = counts.sum(axis=0)
         j = int(np.argmin(sizes))
         # Half of what was aimed at: groups of whole cells are never exactly equal.
         if sizes[j] >= least / 2:
             break
-        beside = [i for i in (j - 1, j + 1) if 0 <= i < len(columns)]
-        into = min(beside, key=lambda i: sizes[i])
-        columns[into] = columns[into] + columns[j]
-        del columns[j]
-    return np.stack(columns, axis=1)
+        beside = [i for i in (j - 1, j + 1) if 0 <= i < len(sizes)]
+        into = min(beside, key=lambda i: int(sizes[i]))
+        counts = counts.copy()
+        counts[:, into] += counts[:, j]
+        counts = np.delete(counts, j, axis=1)
+    return counts
 
 
-def merge_rare(cells: CellCounts) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+def merge_rare(
+    cells: CellCounts, *, outside: tuple[int, int] = (0, 0)
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
     """Merge the rarest cells, wherever they lie, until each expects enough values of the smaller sample.
 
     Parameters
     ----------
     cells : CellCounts
         Categories, or few numbers.
+    outside : tuple of int, default (0, 0)
+        Reference and current rows in categories that have no cell. These were left out for being rare in the reference
+        alone, which looks at more than the joint counts: by chance some are rarer there than in the current sample. So
+        they go with the rare ones, and what is rare by both samples together is drawn wide enough to hold them all.
 
     Returns
     -------
@@ -89,14 +95,18 @@ def merge_rare(cells: CellCounts) -> tuple[NDArray[np.int64], NDArray[np.int64] 
     pooled = counts.sum(axis=0)
     counts = counts[:, np.argsort(-pooled, kind="stable")]
     counts = counts[:, counts.sum(axis=0) > 0]
-    least = _EXPECTED_CATEGORY * pooled.sum() / min(cells.n_reference, cells.n_current)
+    total = int(pooled.sum()) + sum(outside)
+    least = _EXPECTED_CATEGORY * total / min(cells.n_reference + outside[0], cells.n_current + outside[1])
+    if outside[0]:
+        cutoff = int(cells.reference[cells.reference > 0].min())
+        least = max(least, (cutoff + 3 * cutoff**0.5 + 3) * total / (cells.n_reference + outside[0]))
     common = int((counts.sum(axis=0) >= least).sum())
     if counts.shape[1] > _MOST_CATEGORIES:
         common = min(common, _MOST_CATEGORIES - 1)
-    if common == counts.shape[1]:
+    if common == counts.shape[1] and not outside[0]:
         return counts, None
     # Those too rare go together; if that is not enough, with the rarest of the others.
-    rare = counts[:, common:].sum(axis=1)
+    rare = counts[:, common:].sum(axis=1) + np.array(outside)
     lost = None
     if common and rare.sum() < least:
         lost = rare

@@ -48,7 +48,7 @@ class CellTestResult:
     test: str
 
 
-def cell_test(cells: CellCounts, *, test: CellTest, seed: int) -> CellTestResult:
+def cell_test(cells: CellCounts, *, test: CellTest, seed: int, outside: tuple[int, int] = (0, 0)) -> CellTestResult:
     """Test whether both samples come from one distribution.
 
     Assumes rows drawn independently. Under the null hypothesis, given the counts of both samples together, one sample's
@@ -74,6 +74,8 @@ def cell_test(cells: CellCounts, *, test: CellTest, seed: int) -> CellTestResult
         Which alternatives it looks for: any, or those that move mass along the order.
     seed : int
         Of the draws; the same cells and seed give the same result.
+    outside : tuple of int, default (0, 0)
+        Reference and current rows in categories that have no cell because they are rare in the reference.
 
     Returns
     -------
@@ -103,7 +105,7 @@ def cell_test(cells: CellCounts, *, test: CellTest, seed: int) -> CellTestResult
             return _anderson_darling(counts)
     used = (cells.reference + cells.current) > 0
     if not cells.ordered or int(used.sum()) <= _MOST_HOMOGENEITY:
-        return _homogeneity(*merge_rare(cells), seed)
+        return _homogeneity(*merge_rare(cells, outside=outside), seed)
     counts = merge_neighbours(cells, expected=_EXPECTED_HOMOGENEITY, most=_MOST_HOMOGENEITY)
     if counts.shape[1] > 1:
         return _chi_square(counts, seed)

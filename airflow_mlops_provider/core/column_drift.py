@@ -5,14 +5,14 @@ It must never judge: whether a p-value is small depends on all columns together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlops_provider.core.cell_tests import CellTestResult, cell_test, proportion_test
 from airflow_mlops_provider.core.drift_method import ColumnKind, Effect, MethodChoice
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.histogram import CategoryGrid, NoGrid
-from airflow_mlops_provider.core.profile_pairs import cells_of, unseen_of
+from airflow_mlops_provider.core.profile_pairs import OTHER_LABEL, cells_of, unseen_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ class Measured:
     form : {"cells", "exact"} or None
         How the effect was computed.
     test : CellTestResult or None
-        Of the shape; None where a sample is too small.
+        Of the shape; None where a sample is too small or the policy's rule does not ask.
     n_reference, n_current : int
         Values compared.
     missing : Share
@@ -113,8 +113,10 @@ def measure(
     if cells is not None and choice is not None:
         effect, form = _effect(reference.name, choice, cells, values)
     test = None
-    if cells is not None and choice is not None and min(n_reference, n_current) >= policy.min_samples:
-        test = cell_test(cells, test=choice.method.test, seed=policy.seed)
+    enough = min(n_reference, n_current) >= policy.min_samples
+    if policy.rule == "calibrated" and enough and cells is not None and choice is not None:
+        cells_to_test, outside = _split_off_others(reference, current, cells)
+        test = cell_test(cells_to_test, test=choice.method.test, seed=policy.seed, outside=outside)
     return Measured(
         name=reference.name,
         kind=reference.kind,
@@ -134,6 +136,19 @@ def _shape_kind(column: ColumnProfile, policy: DriftPolicy) -> ColumnKind | None
     if isinstance(column.grid, NoGrid) or (column.kind in _CALENDAR_KINDS and column.name not in policy.per_column):
         return None
     return "categorical" if isinstance(column.grid, CategoryGrid) else "numeric"
+
+
+def _split_off_others(
+    reference: ColumnProfile, current: ColumnProfile, cells: CellCounts
+) -> tuple[CellCounts, tuple[int, int]]:
+    """Take the cell of all other texts, if there is one, from the cells."""
+    outside = (reference.other, current.other)
+    if cells.ordered or cells.labels[-1:] != (OTHER_LABEL,) or not cells.reference[:-1].sum():
+        return cells, (0, outside[1]) if not cells.ordered else (0, 0)
+    if not cells.current[:-1].sum():
+        return cells, (0, 0)
+    kept = replace(cells, reference=cells.reference[:-1], current=cells.current[:-1], labels=cells.labels[:-1])
+    return kept, outside
 
 
 def _effect(
