@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv)
 
-.PHONY: help demo test test-faults check format bench airflow constraints clean
+.PHONY: help demo test test-faults check format bench calibration airflow constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ format: $(READY) ## put the code in shape
 
 bench: $(READY) ## speed, as ratios against a yardstick in the same run
 	@$(BIN)/python -m benchmarks
+
+calibration: $(READY) ## false alarms and power of the drift decision, simulated: a table and a picture
+	@$(BIN)/python -m benchmarks.calibration
 
 airflow: $(READY) ## a local Airflow with UI and an MLflow server, the example DAGs loaded
 	@$(BIN)/python -m scripts.local_airflow
