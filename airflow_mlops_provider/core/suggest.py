@@ -1,7 +1,8 @@
 """From a profile to expectations that data like it would meet: a first suite for people to review, not a final one.
 
-Limits come with margins, because the profile is a sample: what it never saw may still be right. Types are told apart as
-Great Expectations' pandas and SQL engines name them.
+Limits come with margins, because the profile is a sample: what it never saw may still be right. Great Expectations'
+own expectations of types are left out, since they fail on queries and on pandas' text; a number that becomes text fails
+its range, and text that becomes a number its set.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ def upper_share(count: int, rows: int) -> float:
     share = count / rows
     centre = share + _Z**2 / (2 * rows)
     spread = _Z * sqrt(share * (1 - share) / rows + _Z**2 / (4 * rows**2))
-    return min(1.0, (centre + spread) / (1 + _Z**2 / rows))
+    # Not below the share itself by a rounding: the rows at hand must pass.
+    return max(share, min(1.0, (centre + spread) / (1 + _Z**2 / rows)))
 
 
 def _expect(kind: str, column: ColumnProfile, *, severity: str = "critical", **kwargs: Any) -> dict[str, Any]:
@@ -155,7 +157,7 @@ def _numbers(column: ColumnProfile, margins: SuggestSettings) -> list[dict[str, 
     elif low >= 0:
         found.append(_expect("expect_column_values_to_be_between", column, min_value=0))
     room = margins.range_margin * (high - low)
-    if isfinite(room) and room > 0 and not flags:
+    if isfinite(room) and high > low and not flags:
         found.append(
             _expect(
                 "expect_column_values_to_be_between",

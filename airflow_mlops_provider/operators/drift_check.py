@@ -39,7 +39,7 @@ class Comparison:
         Of the current rows; None where only their profile was given.
     report : DriftReport or None
         None where there is nothing to compare with.
-    multivariate : mapping of str to float
+    multivariate : mapping of str to mapping
         What comparing all columns together gave; empty where no rows of the reference are kept.
     """
 
@@ -49,7 +49,7 @@ class Comparison:
     current: DatasetProfile
     fingerprint: Fingerprint | None
     report: DriftReport | None
-    multivariate: Mapping[str, float] = field(default_factory=dict)
+    multivariate: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -132,12 +132,13 @@ def _decide(reference: Reference, current: DatasetProfile, request: DriftRequest
     return decide_drift(reference.profile, current, request.policy, importances=reference.importances, values=values)
 
 
-def _together(reference: Reference, report: DriftReport, rows: Any, *, seed: int) -> Mapping[str, float]:
+def _together(reference: Reference, report: DriftReport, rows: Any, *, seed: int) -> Mapping[str, Mapping[str, Any]]:
     from airflow_mlops_provider.operators.drift_rows import compare_together
 
     if rows is None or reference.sample is None:
         return {}
-    return compare_together(reference.sample, rows, [one.column for one in report.columns], seed=seed)
+    columns = [one.column for one in report.columns if one.column != reference.target]
+    return compare_together(reference.sample, rows, columns, seed=seed)
 
 
 def _tell(log: Any, report: DriftReport, reference: Reference) -> None:

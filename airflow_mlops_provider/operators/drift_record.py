@@ -56,7 +56,7 @@ def record(found: Comparison, *, tags: Mapping[str, str]) -> dict[str, Any]:
             run.log_dataset(found.fingerprint, context="monitoring")
         uri = write_profile(run, found.current)
         if found.report is not None:
-            run.log_dict({**found.report.to_dict(), "multivariate": dict(found.multivariate)}, RESULT)
+            run.log_dict({**found.report.to_dict(), "multivariate": _plain(found)}, RESULT)
             run.log_text(_html(found, found.report), REPORT)
         log_check(run, _metrics(found), reference=reference.tag, name=reference.trend, window=window)
         return {
@@ -65,7 +65,7 @@ def record(found: Comparison, *, tags: Mapping[str, str]) -> dict[str, Any]:
             "reference": reference.label,
             "window_end": window.tag,
             "rows": found.current.rows,
-            "multivariate": dict(found.multivariate),
+            "multivariate": _plain(found),
             "profile_uri": uri,
             "run_id": run.run_id,
             "experiment_id": run.experiment_id,
@@ -104,6 +104,26 @@ def _summary(found: Comparison) -> dict[str, Any]:
     }
 
 
+def _plain(found: Comparison) -> dict[str, dict[str, Any]]:
+    return {name: dict(one) for name, one in found.multivariate.items()}
+
+
+def _said(one: Mapping[str, Any]) -> str:
+    """Say in a sentence what comparing all columns together gave."""
+    if "reason" in one:
+        return str(one["reason"])
+    word = "differs" if one["drift"] else "does not differ"
+    if "roc_auc" in one:
+        return (
+            f"{word}: a model tells current from reference rows with ROC AUC {one['roc_auc']:.3f} "
+            f"[{one['lower']:.3f}, {one['upper']:.3f}]; 0.5 is chance, {one['threshold']:g} matters"
+        )
+    return (
+        f"{word}: mean error {one['current']:.3g} on current rows, {one['reference']:.3g} on reference rows; "
+        f"from {one['lower']:.3g} to {one['upper']:.3g} nothing changed"
+    )
+
+
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_REASON_CHARACTERS else text[: MAX_REASON_CHARACTERS - 1] + "…"
 
@@ -119,7 +139,12 @@ def _metrics(found: Comparison) -> dict[str, float]:
         "drifted_columns": report.n_drifted,
         "judged_columns": report.n_judged,
         "is_drift": float(report.verdict == "drift"),
-        **{f"multivariate.{name}": value for name, value in found.multivariate.items()},
+        **{
+            f"multivariate.{name}.{key}": float(one[key])
+            for name, one in found.multivariate.items()
+            for key in ("roc_auc", "reference", "current")
+            if key in one
+        },
     }
     if report.drift_share is not None:
         metrics["drift_share"] = report.drift_share
@@ -143,7 +168,7 @@ def _html(found: Comparison, report: DriftReport) -> str:
         "reference": found.reference.label,
         "current": f"{found.current.rows} rows{source}",
         "policy": policy,
-        "multivariate": found.multivariate,
+        "multivariate": {name.replace("_", " "): _said(one) for name, one in found.multivariate.items()},
     }
     return drift_report(report, cells=_cells(found, report), about=about)
 

@@ -5,11 +5,14 @@ It reads no more than it may hold in memory, and never what the report does not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from airflow_mlops_provider.core.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 SMALL_VALUES = 10_000
 # Of both sides of all columns together: 160 MB.
 MAX_VALUES = 20_000_000
+MAX_ROWS_TOGETHER = 10_000
 
 
 def columns_to_read(report: DriftReport) -> list[str]:
@@ -75,9 +79,55 @@ def _finite(column: pa.ChunkedArray) -> Floats:
     return finite
 
 
-def compare_together(sample: pa.Table, current: DataSource, columns: Sequence[str], *, seed: int) -> Mapping[str, Any]:
-    """Compare the kept sample of the reference with as many random current rows, all columns together."""
-    return {}
+def compare_together(
+    sample: pa.Table, current: DataSource, columns: Sequence[str], *, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Compare the kept sample of the reference with as many random current rows, all columns together.
+
+    Parameters
+    ----------
+    sample : pyarrow.Table
+        Of the reference.
+    current : DataSource
+        The current rows.
+    columns : sequence of str
+        Those that both sides have in the same kind.
+    seed : int
+        Of draws, folds and models.
+
+    Returns
+    -------
+    dict of str to dict
+        ``domain_classifier`` and ``reconstruction_error``, as ``core.multivariate`` gives them; ``{"reason": …}`` for
+        one that these rows do not allow.
+    """
+    from airflow_mlops_provider.core.multivariate import domain_classifier, reconstruction_error
+
+    names = [name for name in columns if name in sample.schema.names]
+    before = _frame(sample.select(names))
+    after = _frame(random_rows(current, names, rows=min(sample.num_rows, MAX_ROWS_TOGETHER), seed=seed))
+    found: dict[str, dict[str, Any]] = {}
+    for name, compute in (("domain_classifier", domain_classifier), ("reconstruction_error", reconstruction_error)):
+        try:
+            found[name] = compute(before, after, seed=seed).to_dict()
+        except InputError as error:
+            # The verdict does not hang on it.
+            found[name] = {"reason": str(error)}
+    return found
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """Return pandas' form, with booleans as text: with nulls on one side only they would be two things."""
+    import pyarrow as pa
+    import pyarrow.types as types
+
+    from airflow_mlops_provider.data.frame import to_frame
+
+    return to_frame(
+        table.cast(
+            pa.schema([(one.name, pa.string() if types.is_boolean(one.type) else one.type) for one in table.schema])
+        )
+    )
 
 
 def random_rows(source: DataSource, columns: Sequence[str], *, rows: int, seed: int) -> pa.Table:

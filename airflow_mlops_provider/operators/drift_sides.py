@@ -5,7 +5,7 @@ It finds and counts; it compares nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -131,7 +131,8 @@ def find_current(request: DriftRequest, reference: Reference, opened: ExitStack)
 
     if request.profile is None:
         source = opened.enter_context(open_data(request.data))
-        profile = profile_source(source, grids=reference.cells.grids, columns=_judged(source, request.policy))
+        grids = reference.cells.grids
+        profile = profile_source(source, grids=grids, columns=_judged(source, request.policy, grids))
         return Current(profile=profile, rows=source, fingerprint=source.fingerprint())
     uri = profile_uri(request.profile)
     with MlflowHook(request.mlflow_conn_id).open() as registry:
@@ -200,9 +201,10 @@ def _given_profile(registry: Registry, given: Any) -> Reference | None:
     return Reference(profile=profile, cells=profile, label=f"profile {uri}", tag=uri, trend=uri)
 
 
-def _judged(source: DataSource, policy: DriftPolicy) -> list[str]:
-    """Return the columns to count: what is ignored leaves no trace in a stored profile."""
-    return [name for name in source.schema().names if name not in policy.ignore_columns]
+def _judged(source: DataSource, policy: DriftPolicy, known: Iterable[str]) -> list[str]:
+    """Return the columns to count, absent ones of the reference too; what is ignored leaves no trace in a profile."""
+    names = dict.fromkeys([*source.schema().names, *known])
+    return [name for name in names if name not in policy.ignore_columns]
 
 
 def _given_data(request: DriftRequest, opened: ExitStack) -> Reference:
@@ -210,7 +212,7 @@ def _given_data(request: DriftRequest, opened: ExitStack) -> Reference:
 
     try:
         source = opened.enter_context(open_data(request.reference))
-        profile = profile_source(source, columns=_judged(source, request.policy))
+        profile = profile_source(source, columns=_judged(source, request.policy, ()))
     except NoDataError as error:
         # Who waits for current rows must not wait for these.
         raise InputError(f"The reference has no rows: {error}") from error

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.specs import from_mapping
+from airflow_mlops_provider.core.suggest import SuggestSettings, suggest
 from airflow_mlops_provider.hooks.data import open_data
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.base import MLOpsOperator
@@ -56,7 +58,7 @@ class SuggestExpectationsOperator(MLOpsOperator):
         model_name: str | None = None,
         output_path: str | None = None,
         columns: Sequence[str] | None = None,
-        settings: dict[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -66,20 +68,17 @@ class SuggestExpectationsOperator(MLOpsOperator):
         self.model_name = model_name
         self.output_path = output_path
         self.columns = columns
-        self.settings = dict(settings or {})
+        self.settings = from_mapping(SuggestSettings, settings or {})
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Profile, suggest, store."""
-        from airflow_mlops_provider.core.specs import from_mapping
-        from airflow_mlops_provider.core.suggest import SuggestSettings, suggest
         from airflow_mlops_provider.registry.runs import logged_run
 
-        settings = from_mapping(SuggestSettings, self.settings)
         with MlflowHook(self.mlflow_conn_id).open() as registry:
             profile = None if self.model_name is None else self._champion_profile(registry)
         if profile is None:
             profile = self._profile(context)
-        expectations = suggest(profile, columns=self.columns, settings=settings)
+        expectations = suggest(profile, columns=self.columns, settings=self.settings)
         suite = {"name": f"{self.dag_id}.{self.task_id}", "expectations": expectations}
         if self.output_path:
             _write_new(self.output_path, json.dumps(suite, indent=2))

@@ -158,8 +158,8 @@ def numeric_bins(cells: CellCounts, *, stretched: bool = False) -> tuple[Floats,
     place = np.clip(np.searchsorted(edges, middle, side="right") - 1, 0, size - 1)
     return (
         edges,
-        np.bincount(place, weights=cells.reference, minlength=size),
-        np.bincount(place, weights=cells.current, minlength=size),
+        np.bincount(place, weights=cells.reference, minlength=size).astype(np.float64),
+        np.bincount(place, weights=cells.current, minlength=size).astype(np.float64),
     )
 
 

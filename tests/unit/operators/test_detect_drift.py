@@ -133,6 +133,8 @@ def test_quiet_data_are_no_drift_and_no_asset_event(checked: Any, watched: str, 
     assert result["reference"] == "the 5631 rows that version 1 of model 'churn watched' was trained on"
     assert (result["rows"], result["n_judged"]) == (900, 19)  # of 20 columns; unlabelled rows lack the target
     assert result["schema"] == {"missing": [], "new": [], "retyped": {}}
+    assert result["multivariate"]["domain_classifier"]["n_reference"] == 1000
+    assert not result["multivariate"]["domain_classifier"]["drift"]
     assert len(json.dumps(result)) < 4000
     run, whole, report = artifacts(result, tmp_path)
     assert run.info.status == "FINISHED"
@@ -157,6 +159,11 @@ def test_shifted_data_are_drift_with_reasons_report_and_alerts(checked: Any, tmp
     assert whole["verdict"] == "drift"
     assert run.data.tags["mlops.verdict"] == "drift"
     assert run.inputs.dataset_inputs[0].dataset.name == "shifted.parquet"
+    together = result["multivariate"]
+    assert together["domain_classifier"]["drift"]
+    assert run.data.metrics["multivariate.domain_classifier.roc_auc"] == together["domain_classifier"]["roc_auc"] > 0.6
+    assert "does not decide the verdict" in report
+    assert f"ROC AUC {together['domain_classifier']['roc_auc']:.3f}" in report
     assert report.index("✗ Drift") < report.index("<code>contract</code>") < report.index("<code>partner</code>")
 
 
