@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.profile import ColumnProfile, DatasetProfile
 
@@ -22,11 +22,18 @@ def countable(scored: pa.Table, *, labels: Sequence[str]) -> pa.Table:
     columns = {PREDICTION: scored.column(PREDICTION)}
     if labels:
         encoded = scored.column(PREDICTION).combine_chunks().dictionary_encode()
-        names = pa.array([None if one is None else str(one) for one in encoded.dictionary.to_pylist()], pa.string())
+        names = pa.array([_class_name(one) for one in encoded.dictionary.to_pylist()], pa.string())
         columns[PREDICTION] = pa.DictionaryArray.from_arrays(encoded.indices, names)
     if PROBABILITY in scored.column_names:
         columns[PROBABILITY] = scored.column(PROBABILITY)
     return pa.table(columns)
+
+
+def _class_name(value: Any) -> str | None:
+    if isinstance(value, float):
+        # Integer classes that passed through a table with missing values.
+        return None if value != value else str(int(value)) if value.is_integer() else str(value)
+    return None if value is None else str(value)
 
 
 def serving_schema(source: DataSource, *, beside: Sequence[str]) -> DatasetProfile:
@@ -90,3 +97,50 @@ class SkewCounter:
         rest = tuple(one for one in others.columns if one.name not in known)
         columns = tuple(sorted((*counted.columns, *rest), key=lambda one: one.name))
         return DatasetProfile(rows=counted.rows, columns=columns)
+
+
+def count_features(source: DataSource, training: DatasetProfile, *, features: Sequence[str]) -> DatasetProfile:
+    """Count the features of a source in the cells of training, in memory that does not grow with the rows.
+
+    Columns that are no features are named with their types only. Without any feature the rows are counted and no more.
+    """
+    known = set(source.schema().names)
+    present = [name for name in features if name in known]
+    counter = SkewCounter(training, features=present)
+    if present:
+        for batch in source.batches(present, dictionaries=True):
+            counter.update(batch)
+    found = counter.result(others=serving_schema(source, beside=present))
+    return DatasetProfile(rows=source.count_rows(), columns=found.columns)
+
+
+def count_predictions(
+    source: DataSource, heldout: DatasetProfile, *, columns: Mapping[str, str], labels: Sequence[str]
+) -> DatasetProfile:
+    """Count predictions in the cells of a version's held-out ones.
+
+    Parameters
+    ----------
+    source : DataSource
+        The predictions.
+    heldout : DatasetProfile
+        Of ``prediction`` and ``probability``.
+    columns : mapping of str to str
+        Our name to that in the source.
+    labels : sequence of str
+        Classes of the model; () for a regression.
+
+    Raises
+    ------
+    InputError
+        The source lacks a column.
+    """
+    import pyarrow as pa
+
+    from airflow_mlops_provider.core.profiler import Profiler
+
+    profiler = Profiler(heldout.grids)
+    for batch in source.batches(list(columns.values())):
+        table = pa.table(dict(zip(columns, batch.columns, strict=True)))
+        profiler.update(countable(table, labels=labels))
+    return profiler.result()
