@@ -26,7 +26,7 @@ PEER_ROWS = 1_000_000
 _HERE = Path(__file__).parent
 _PEERS = {
     "evidently": ("evidently==0.7.23", "pandas<3", "pyarrow"),
-    "nannyml": ("nannyml==0.13.1", "pandas<3", "pyarrow"),
+    "nannyml": ("nannyml==0.13.1", "pandas<3", "pyarrow", "statsmodels"),
 }
 
 

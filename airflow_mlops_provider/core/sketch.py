@@ -101,7 +101,7 @@ def hash_floats(values: npt.NDArray[np.float64]) -> Hashes:
 def hash_texts(texts: pa.Array) -> Hashes:
     """Hash texts without a Python object for each.
 
-    The hash is ``mix(length + sum over bytes of mix(256 * position + byte))`` in 64-bit wrapping arithmetic, ``mix``
+    The hash is ``mix(sum over bytes of mix(256 * position + byte))`` in 64-bit wrapping arithmetic, ``mix``
     being SplitMix64's finaliser: additive tabulation hashing with a table for each position; and BLAKE2b for the
     rare text longer than 256 KiB. It is not meant to resist chosen texts.
 
@@ -152,7 +152,7 @@ def _hash_span(content: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -
     running = np.zeros(last - first + 1, dtype=np.uint64)
     np.cumsum(_mix(keys.view(np.uint64)), out=running[1:])
     sums = running[offsets[1:] - first] - running[offsets[:-1] - first]
-    return _mix(sums + lengths.view(np.uint64))
+    return _mix(sums)
 
 
 def _mix(values: Hashes) -> Hashes:

@@ -81,6 +81,7 @@ DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "a grid with a field too many": lambda d: d["columns"][0]["grid"].update(colour="red"),
     "a scale of zero": lambda d: d["columns"][0]["grid"].update(scale=0.0),
     "too few counts": lambda d: d["columns"][0].update(cells=pack(b"\x01\x01\x01")),
+    "an empty cell": lambda d: d["columns"][0].update(cells=pack(b"\x01\x01\x0a\x00")),
     "half a number": lambda d: d["columns"][0].update(cells=pack(b"\x01\x81")),
     "a cell out of the grid": lambda d: d["columns"][0].update(cells=pack(b"\xff\xff\x7f\x0a")),
     "counts that do not add up": lambda d: d["columns"][0].update(cells=pack(b"\x01\x01")),

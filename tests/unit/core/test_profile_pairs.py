@@ -124,6 +124,19 @@ def test_where_the_reference_had_rare_texts_others_are_one_cell_and_not_new() ->
     assert current.column("x").other_examples == ()
 
 
+def test_texts_that_a_later_part_of_the_reference_had_are_not_new() -> None:
+    grids = reference_grids(pa.table({"x": ["a", "a"]}))
+    first, second, now = (
+        profile_table(pa.table({"x": values}), grids=grids) for values in (["a", "a"], ["late"], ["a", "late", "new"])
+    )
+    assert unseen_of(first.column("x"), now.column("x")) == 2
+    reference = merge([first, second]).column("x")
+    assert unseen_of(reference, now.column("x")) is None
+    found = cells_of(reference, now.column("x"))
+    assert found is not None
+    assert (found.labels, found.reference.tolist(), found.current.tolist()) == (("a", OTHER_LABEL), [2, 1], [1, 2])
+
+
 def test_a_window_as_reference_does_not_call_old_texts_new() -> None:
     names = [f"id{i}" for i in range(3000)] + ["often"] * 100
     grids = reference_grids(pa.table({"x": names}))

@@ -55,7 +55,7 @@ def test_the_grid_does_not_depend_on_chunks_nor_on_special_values() -> None:
 
 
 def test_categories_come_by_falling_count_and_then_by_name() -> None:
-    assert category_grid(["c", "b", "b", "a", "c", "c", "d"]).categories == ("c", "b", "a", "d")
+    assert category_grid(["d", "b", "b", "c", "c", "c", "a"]).categories == ("c", "b", "a", "d")
 
 
 def test_of_too_many_categories_the_frequent_ones_are_kept() -> None:

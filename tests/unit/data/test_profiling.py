@@ -58,6 +58,21 @@ def test_text_is_counted_alike_with_and_without_a_dictionary(tmp_path: Path) -> 
         assert found.column("long").distinct == 5
 
 
+@pytest.mark.parametrize("name", WRITERS)
+def test_text_comes_in_dictionaries_that_hold_the_same(name: str, tmp_path: Path, table: pa.Table) -> None:
+    texts = table.append_column("large", table["contract"].cast(pa.large_string()))
+    WRITERS[name](texts, tmp_path / name)
+    source = open_files(tmp_path / name)
+    coded = pa.Table.from_batches(source.batches(dictionaries=True))
+    assert {str(field.type.index_type) for field in coded.schema if pa.types.is_dictionary(field.type)} == {"int32"}
+    for field in source.schema():
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            assert coded.schema.field(field.name).type == pa.dictionary(pa.int32(), field.type)
+            assert coded[field.name].to_pylist() == texts[field.name].to_pylist()
+        else:
+            assert coded[field.name] == source.to_table([field.name])[field.name]
+
+
 def test_partitions_profiled_apart_add_up_to_the_whole(tmp_path: Path, table: pa.Table) -> None:
     for i in range(3):
         pq.write_table(table.slice(i * 2_500, 2_500), tmp_path / f"{i}.parquet")
