@@ -232,6 +232,11 @@ def test_no_parameter_takes_nonsense(key):
                 resolve_method({"method": key, one.name: bad})
 
 
+def test_methods_are_the_files_of_their_folder():
+    folder = Path(sys.modules[load("drift", "psi").__module__].__file__).parent
+    assert set(names("drift")) == {path.stem for path in folder.glob("*.py")} - {"__init__"}
+
+
 @every_method
 def test_it_has_its_own_unit_test(key):
     assert (UNIT_TESTS / f"test_{key}.py").is_file()

@@ -58,6 +58,21 @@ def test_the_divergence_of_values_lies_in_the_interval_of_any_cells(reference, c
     assert found.lower - 1e-12 <= exact <= found.upper + 1e-12
 
 
+@pytest.mark.parametrize("place", [0.0, 0.2499])
+def test_the_interval_holds_though_all_values_lie_at_one_end_of_their_cells(place):
+    reference = (np.arange(300) + 0.5) / 300
+    current = np.repeat([0.0, 0.25, 0.5, 0.75], 25) + place
+    edges = np.linspace(0, 1, 5)
+    counts = [np.histogram(one, edges)[0] for one in (reference, current)]
+    cells = CellCounts(reference=counts[0], current=counts[1], lower=edges[:-1], upper=edges[1:])
+    bins = bins_of_cells(cells, n_bins=3)
+    exact = bins_of_values("psi", reference, current, n_bins=3)
+    assert (bins.current[1] <= exact.current[0]).all()
+    assert (exact.current[0] <= bins.current[2]).all()
+    assert (bins.reference[1] <= exact.reference[0]).all()
+    assert (exact.reference[0] <= bins.reference[2]).all()
+
+
 def test_many_values_make_bins_of_equal_reference_mass():
     values = np.random.default_rng(0).normal(size=1000)
     assert set(bins_of_values("psi", values, values, n_bins=10).reference[0]) <= {0.0, 100.0}

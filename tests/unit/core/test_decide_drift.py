@@ -227,6 +227,10 @@ def test_the_unseen_test_holds_its_level_for_long_tails(n, m):
     assert stats.binomtest(alarms, 300, 0.05, alternative="greater").pvalue > 1e-3
 
 
+def test_fewer_unseen_rows_than_expected_are_no_news():
+    assert unseen_test(reference_counts=[900] + [1] * 100, unseen=5, n_current=500).p_value == 1.0
+
+
 def test_missing_new_and_retyped_columns_are_a_finding_of_their_own():
     reference = {"gone": [1.0] * 200, "age": list(range(200)), "plan": ["a", "b"] * 100}
     current = {"age": [str(i) for i in range(200)], "plan": ["a", "b"] * 100, "new": [1] * 200}
