@@ -58,7 +58,7 @@ class DriftMethod(Protocol):
 
     ``threshold`` is the default effect floor, ``maximum`` the end of the range, ``unit`` what the value is measured in,
     ``test`` the significance test on cells that goes with it, ``symmetric`` whether reference and current may change
-    places.
+    places (bins of numbers are the reference's all the same).
     """
 
     key: ClassVar[str]
