@@ -23,10 +23,18 @@ def get_provider_info() -> dict[str, Any]:
             _integration("scikit-learn", "https://scikit-learn.org/stable/"),
         ],
         "operators": [
-            _modules("Great Expectations", "operators.validate_data"),
+            _modules("Great Expectations", "operators.validate_data", "operators.suggest_expectations"),
             _modules("scikit-learn", "operators.train_model"),
-            _modules("MLflow", "operators.evaluate_model", "operators.promote_model"),
+            _modules(
+                "MLflow",
+                "operators.evaluate_model",
+                "operators.promote_model",
+                "operators.detect_drift",
+                "operators.profile_data",
+            ),
         ],
+        "sensors": [_modules("MLflow", "sensors.data_drift")],
+        "triggers": [_modules("MLflow", "triggers.new_data")],
         "hooks": [_modules("MLflow", "hooks.mlflow")],
         "connection-types": [_mlflow_connection_type()],
         "extra-links": [

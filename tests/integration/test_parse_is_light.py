@@ -13,7 +13,7 @@ import pytest
 import airflow_mlops_provider
 
 PACKAGE = Path(airflow_mlops_provider.__file__).parent
-KINDS = ("operators", "sensors", "decorators")
+KINDS = ("operators", "sensors", "decorators", "triggers")
 HEAVY = (
     *("mlflow", "sklearn", "great_expectations", "scipy", "pandas", "numpy", "pyarrow", "boto3", "matplotlib"),
     *("skops", "joblib"),
@@ -26,6 +26,11 @@ ARGUMENTS = {
     "TrainModelDecoratedOperator": "python_callable=lambda X, y: X, model_name='churn', data='a.csv', target='y'",
     "EvaluateModelOperator": "model_name='churn', data='a.csv'",
     "PromoteModelOperator": "model_name='churn'",
+    "DetectDriftOperator": "model_name='churn', data='a.csv', policy={'numeric': 'psi', 'categorical': 'chi2'}",
+    "ProfileDataOperator": "data='a.csv', model_name='churn'",
+    "MergeProfilesOperator": "profiles=[]",
+    "SuggestExpectationsOperator": "data='a.csv'",
+    "DataDriftSensor": "model_name='churn', data='a.csv', deferrable=True",
 }
 
 LIST = """

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from airflow_mlops_provider.core import catalog
+from airflow_mlops_provider.core.drift_policy import DriftPolicy
 from airflow_mlops_provider.core.metrics import METRICS
+from airflow_mlops_provider.get_provider_info import get_provider_info
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -43,17 +45,29 @@ def test_its_table_of_gates_is_the_catalog() -> None:
                 assert float(eval(shown[1])) == float(parameter.default), (key, name)
 
 
+def test_its_table_of_drift_methods_is_the_catalog() -> None:
+    rows = {row[0].strip("`"): row for row in rows_of("Drift")}
+    assert set(rows) == set(catalog.names("drift"))
+    words = {"numeric": "numbers", "categorical": "categories"}
+    for key, row in rows.items():
+        method = catalog.load("drift", key)
+        assert row[1] == ", ".join(words[kind] for kind in method.kinds), key
+        assert float(row[2]) == method.threshold, key
+        parameters = {name: one.default for name, one in signature(method).parameters.items()}
+        assert dict(re.findall(r"(\w+)=(\w+)", row[3])) == {name: str(value) for name, value in parameters.items()}
+    policy = DriftPolicy()
+    assert f"`{policy.numeric}` for numbers, `{policy.categorical}` for" in re.sub(r"\s+", " ", README)
+
+
 def test_its_table_of_operators_lists_every_operator() -> None:
     rows = rows_of("Operators")
     listed = {row[1].strip("`") for row in rows}
-    package = REPOSITORY / "airflow_mlops_provider"
-    private = {"base", "comparison", "model_events", "tracking"}
+    info = get_provider_info()
     there = {
-        f"{folder}.{path.stem}"
-        for folder in ("operators", "sensors", "decorators")
-        for path in (package / folder).glob("*.py")
-        if path.stem != "__init__" and path.stem not in private
+        *(module for kind in ("operators", "sensors") for entry in info[kind] for module in entry["python-modules"]),
+        *(entry["class-name"].rpartition(".")[0] for entry in info["task-decorators"]),
     }
+    there = {module.removeprefix("airflow_mlops_provider.") for module in there}
     assert listed == there
 
 
