@@ -102,12 +102,13 @@ def _compare_with_decoding(current: Path, stored: Path, n_rows: int, megabytes: 
     megabytes[n_rows] = alone["megabytes"]
     print(
         f"profile: {n_rows:>10,} rows, decoding {both['decode_s']:.3f} s, profile {both['profile_s']:.3f} s, "
-        f"{both['ratio']:.2f} x; {alone['megabytes']:.0f} MB"
+        f"{both['ratio']:.2f} x by the clock; {alone['megabytes']:.0f} MB"
     )
+    # The clock is unfair to the longer of two on a machine that others use, so the budget is on CPU time.
     if n_rows < 1_000_000:
         # There the fixed costs of 37 columns are what is measured.
         return True
-    return _keeps("time over decoding", both["ratio"], RATIO_BUDGET) & _keeps(
+    return _keeps("CPU time over decoding", both["cpu_ratio"], RATIO_BUDGET) & _keeps(
         "peak memory, MB", alone["megabytes"], MEGABYTES_BUDGET
     )
 
@@ -115,7 +116,7 @@ def _compare_with_decoding(current: Path, stored: Path, n_rows: int, megabytes: 
 def _compare_with_peers(folder: Path, current: Path, stored: Path, n_rows: int) -> bool:
     reference = folder / f"reference_{n_rows}.parquet"
     _write(reference, n_rows, seed=1)
-    tries = [run("-m", "benchmarks.profile_probe", "check", current, stored) for _ in range(3)]
+    tries = [run("-m", "benchmarks.profile_probe", "check", current, stored) for _ in range(5)]
     ours = min(tries, key=lambda one: one["process_s"])
     print(
         f"check: {n_rows:>10,} rows, ours, whole process {ours['process_s']:.2f} s (profile {ours['profile_s']:.2f}, "

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +61,20 @@ def ratio(path: str, stored: str) -> dict[str, float]:
     grids = DatasetProfile.from_json(Path(stored).read_text()).grids
     rounds = []
     for _ in range(_ROUNDS):
-        began = time.perf_counter()
+        marks = [(time.perf_counter(), time.process_time())]
         decode(path)
-        decoded = time.perf_counter()
+        marks.append((time.perf_counter(), time.process_time()))
         profile_source(open_files(path), grids=grids)
-        rounds.append((decoded - began, time.perf_counter() - decoded))
+        marks.append((time.perf_counter(), time.process_time()))
+        rounds.append(
+            [after - before for first, second in pairwise(marks) for before, after in zip(first, second, strict=True)]
+        )
+    decode_s, decode_cpu, profile_s, profile_cpu = (statistics.median(of) for of in zip(*rounds, strict=True))
     return {
-        "decode_s": statistics.median(decoding for decoding, _ in rounds),
-        "profile_s": statistics.median(profiling for _, profiling in rounds),
-        "ratio": statistics.median(profiling / decoding for decoding, profiling in rounds),
+        "decode_s": decode_s,
+        "profile_s": profile_s,
+        "ratio": statistics.median(profiling / decoding for decoding, _, profiling, _ in rounds),
+        "cpu_ratio": profile_cpu / decode_cpu,
     }
 
 

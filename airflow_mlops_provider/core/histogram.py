@@ -72,13 +72,15 @@ class AsinhGrid:
         """Number of cells, empty ones included."""
         return 2 * LAST_CELL + 1 + len(self.splits)
 
-    def cells(self, values: Floats) -> Ints:
+    def cells(self, values: Floats, *, buffers: tuple[Floats, Ints] | None = None) -> Ints:
         """Return the cell number of each value.
 
         Parameters
         ----------
         values : float64 array, shape (n,)
-            Finite values; n should be at most some 65,536 for speed.
+            Finite values; n should be at most some 100,000 for speed.
+        buffers : tuple of a float64 and an intp array, each of at least n, optional
+            Working memory that saves a fifth of the time. The result is a view of the second.
 
         Returns
         -------
@@ -87,15 +89,17 @@ class AsinhGrid:
         """
         import numpy as np
 
+        n = len(values)
+        u, numbers = (np.empty(n), np.empty(n, np.intp)) if buffers is None else (buffers[0][:n], buffers[1][:n])
         with np.errstate(over="ignore"):
             # An overflow goes to infinity and from there to the last cell, where it belongs.
-            u = values - self.centre
+            np.subtract(values, self.centre, out=u)
             u *= 1.0 / self.scale
         np.arcsinh(u, out=u)
         u *= CELLS_PER_UNIT
         np.floor(u, out=u)
         np.clip(u, -LAST_CELL, LAST_CELL, out=u)
-        numbers = u.astype(np.intp)
+        np.copyto(numbers, u, casting="unsafe")
         numbers += LAST_CELL
         if self.splits:
             # Both terms only grow with the value, so that their sum numbers the cells between all edges.

@@ -38,6 +38,7 @@ class NumberCounter:
         self._grid = grid
         self._counts = np.zeros(grid.n_cells, dtype=np.int64)
         self._sketch = DistinctSketch() if isinstance(grid, AsinhGrid) and grid.whole else None
+        self._buffers: tuple[Floats, Ints] | None = None
         self._nans = self._above = self._below = 0
         self._minimum: float | int | None = None
         self._maximum: float | int | None = None
@@ -137,11 +138,16 @@ class NumberCounter:
     def _count(self, values: Floats, times: Ints | None) -> None:
         import numpy as np
 
-        cells = self._grid.cells(values)
-        if times is None:
-            self._counts += np.bincount(cells, minlength=len(self._counts))
+        if times is not None:
+            np.add.at(self._counts, self._grid.cells(values), times)
+            return
+        if isinstance(self._grid, AsinhGrid):
+            if self._buffers is None:
+                self._buffers = (np.empty(_CHUNK), np.empty(_CHUNK, np.intp))
+            cells = self._grid.cells(values, buffers=self._buffers)
         else:
-            np.add.at(self._counts, cells, times)
+            cells = self._grid.cells(values)
+        self._counts += np.bincount(cells, minlength=len(self._counts))
 
     def _extend(self, low: float | int, high: float | int) -> None:
         low, high = _canonical(low), _canonical(high)
