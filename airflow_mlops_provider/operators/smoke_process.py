@@ -1,0 +1,97 @@
+"""The process that uses a version as a consumer would: an order as JSON on its input, the answer on its output.
+
+It is started by :mod:`airflow_mlops_provider.operators.smoke_test_model` and imported by nobody else, so that what it
+measures is what a fresh process pays, and what kills it kills no worker.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from statistics import median
+from typing import Any
+
+from airflow_mlops_provider.core.errors import InputError, OutageError
+
+BATCH_ROWS = 1_000
+REPEATS = 15
+ANSWER = "SMOKE "
+
+
+def run(order: dict[str, Any]) -> dict[str, Any]:
+    """Load, score the example, measure.
+
+    Returns
+    -------
+    dict
+        ``load_seconds, difference, row_milliseconds, batch_milliseconds, batch_rows, memory_megabytes``; the difference
+        is None without a stored example, and so are the latencies.
+    """
+    from airflow_mlops_provider.operators.scoring_model import read_version_evidence, scorer_of
+    from airflow_mlops_provider.registry.example import read_example
+    from airflow_mlops_provider.registry.models import load_model
+    from airflow_mlops_provider.registry.session import TrackingServer, open_registry
+    from airflow_mlops_provider.registry.versions import by_number
+    from airflow_mlops_provider.training.example import check_example, example_table
+
+    with open_registry(TrackingServer(**order["server"])) as registry:
+        version = by_number(registry, order["model_name"], order["version"])
+        evidence = read_version_evidence(registry, version)
+        example = read_example(registry, version)
+        began, before = time.perf_counter(), _peak_megabytes()
+        model, _ = load_model(
+            registry,
+            model_name=version.model_name,
+            version=version.version,
+            trusted_types=order["trusted_types"],
+        )
+        seconds = time.perf_counter() - began
+    scorer = scorer_of(model, evidence, label=version.label)
+    found: dict[str, Any] = {
+        "load_seconds": seconds,
+        "difference": None,
+        "row_milliseconds": None,
+        "batch_milliseconds": None,
+        "batch_rows": BATCH_ROWS,
+    }
+    if example is not None:
+        found["difference"] = check_example(example, kinds=evidence.kinds, scorer=scorer, label=version.label)
+        rows = example_table(example["rows"], kinds=evidence.kinds)
+        batch = rows.take([i % rows.num_rows for i in range(BATCH_ROWS)])
+        found["row_milliseconds"] = _milliseconds(scorer, rows.slice(0, 1))
+        found["batch_milliseconds"] = _milliseconds(scorer, batch)
+    return {**found, "memory_megabytes": max(0.0, _peak_megabytes() - before)}
+
+
+def _milliseconds(scorer: Any, rows: Any) -> float:
+    """Return the median time to score some rows, after a first time that does not count."""
+    scorer.score(rows)
+    times = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        scorer.score(rows)
+        times.append((time.perf_counter() - began) * 1000)
+    return median(times)
+
+
+def _peak_megabytes() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Bytes on macOS, kilobytes elsewhere.
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def main() -> None:
+    """Answer the order on the input."""
+    try:
+        answer: dict[str, Any] = {"found": run(json.load(sys.stdin))}
+    except InputError as error:
+        answer = {"error": str(error)}
+    except OutageError as error:
+        answer = {"outage": str(error)}
+    print(f"\n{ANSWER}{json.dumps(answer)}")
+
+
+if __name__ == "__main__":
+    main()

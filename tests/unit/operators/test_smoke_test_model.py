@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.exceptions import RejectedError
+from airflow_mlops_provider.hooks.mlflow import embedded_server
+from airflow_mlops_provider.operators.smoke_test_model import SmokeTestModelOperator, ask, packages_that_differ
+from airflow_mlops_provider.registry.session import open_registry
+
+MODEL = "batch score churn"
+
+
+@pytest.fixture
+def smoke(run_dag: Callable[..., Any], versions: list[dict[str, Any]]) -> Callable[..., Any]:
+    def run(**arguments: Any) -> Any:
+        with DAG("smoke_test_model", schedule=None) as dag:
+            SmokeTestModelOperator(task_id="smoke", model_name=MODEL, **arguments)
+        return run_dag(dag)
+
+    return run
+
+
+def artifact(run_id: str, name: str) -> Path:
+    """Where the store keeps an artifact of a run."""
+    with open_registry(embedded_server()) as registry:
+        root = registry.client.get_run(run_id).info.artifact_uri
+    return Path(root.removeprefix("file://")) / name
+
+
+def test_a_sound_version_says_in_a_fresh_process_what_it_said_in_training(
+    smoke: Callable[..., Any], versions: list[dict[str, Any]]
+) -> None:
+    result = smoke().xcoms["smoke"]
+    assert result["passed"] is True
+    assert result["version"] == versions[1]["version"]
+    assert result["difference"] == pytest.approx(0, abs=1e-9)
+    assert result["row_milliseconds"] > 0
+    assert result["batch_milliseconds"] > 0
+    assert result["packages_that_differ"] == {}
+
+
+def test_a_version_that_is_slower_than_allowed_is_rejected(smoke: Callable[..., Any]) -> None:
+    outcome = smoke(max_row_milliseconds=1e-6, max_memory_megabytes=100_000)
+    assert isinstance(outcome.errors["smoke"], RejectedError)
+    assert [one.split(" ")[0] for one in outcome.xcoms["smoke"]["reasons"]] == ["row_milliseconds"]
+
+
+def test_files_that_do_not_give_the_stored_output_are_rejected(
+    smoke: Callable[..., Any], versions: list[dict[str, Any]]
+) -> None:
+    path = artifact(versions[1]["run_id"], "evidence/example.json")
+    kept = path.read_text()
+    example = json.loads(kept)
+    example["output"]["probability"][0] += 0.01
+    path.write_text(json.dumps(example))
+    try:
+        outcome = smoke()
+    finally:
+        path.write_text(kept)
+    assert "do not give what the model gave" in outcome.xcoms["smoke"]["reasons"][0]
+
+
+def test_a_version_without_an_example_is_rejected_unless_that_is_accepted(
+    smoke: Callable[..., Any], versions: list[dict[str, Any]]
+) -> None:
+    path = artifact(versions[1]["run_id"], "evidence/example.json")
+    away = path.with_suffix(".away")
+    os.rename(path, away)
+    try:
+        refused, accepted = smoke(), smoke(require_example=False)
+    finally:
+        os.rename(away, path)
+    assert "carries no example" in refused.xcoms["smoke"]["reasons"][0]
+    assert accepted.xcoms["smoke"]["passed"] is True
+
+
+def test_a_process_that_does_not_end_is_ended_and_says_so() -> None:
+    assert "did not end within" in ask({}, timeout_seconds=0.001)["error"]
+
+
+def test_a_process_that_dies_says_how() -> None:
+    assert "KeyError" in ask({}, timeout_seconds=60)["error"]
+
+
+def test_packages_are_compared_with_those_of_training() -> None:
+    import sklearn
+
+    same = f"scikit-learn=={sklearn.__version__}"
+    assert packages_that_differ([same]) == {}
+    assert packages_that_differ(["scikit-learn==0.1"]) == {"scikit-learn": ("0.1", sklearn.__version__)}
+
+
+def test_an_impossible_limit_shows_when_the_dag_is_parsed() -> None:
+    with pytest.raises(InputError, match="row_milliseconds"):
+        SmokeTestModelOperator(task_id="smoke", model_name=MODEL, max_row_milliseconds=0)
