@@ -25,11 +25,13 @@ MODEL_FILE = "model.skops"
 # What scikit-learn's own estimators hold beyond what skops trusts by default. Each is plain data, a compiled container
 # of it, or a pure function of arrays; none runs code of the file's choice when it is built.
 TRUSTED_TYPES = (
+    "builtins.object",
     "numpy.dtype",
     "sklearn._loss.loss.HalfTweedieLoss",
     "sklearn._loss.loss.HalfTweedieLossIdentity",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
+    "sklearn.compose._column_transformer.make_column_selector",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
     "sklearn.feature_selection._mutual_info.mutual_info_classif",
