@@ -18,6 +18,7 @@ from airflow_mlops_provider.core.performance import MetricDifference, MetricValu
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.core.predictions import Predictions
+    from airflow_mlops_provider.core.shadow import ShadowRecord
     from airflow_mlops_provider.core.specs import Task
 
 GateKind = Literal["value", "change"]
@@ -47,6 +48,8 @@ class Evidence:
         Size of the model's files; None when not measured.
     challenger_signature, champion_signature : mapping of str to str, optional
         Type of each input column by its name; None when not recorded.
+    shadow : ShadowRecord, optional
+        What the challenger has shown in the champion's shadow; None when it never stood there.
     confidence : float, default 0.95
         Of the two-sided intervals that gates compute.
     n_resamples : int, default 1000
@@ -65,6 +68,7 @@ class Evidence:
     model_size_bytes: int | None = None
     challenger_signature: Mapping[str, str] | None = None
     champion_signature: Mapping[str, str] | None = None
+    shadow: ShadowRecord | None = None
     confidence: float = 0.95
     n_resamples: int = 1000
     seed: int = 0

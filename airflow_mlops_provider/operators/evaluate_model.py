@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -108,11 +109,36 @@ class EvaluateModelOperator(MLOpsOperator):
             comparison = compare_on(
                 source.to_table(), challenger=ours, champion=theirs, confidence=self.confidence, seed=self.seed
             )
+        if champion is not None and any(one.key == "shadow_windows_min" for one in gates):
+            comparison = self._with_shadow(comparison, version, champion, theirs)
         self.log.info("%d rows judged, %d left out", comparison.rows, comparison.evidence.rows_left_out)
         verdict = decide(comparison.evidence, gates)
         for one in verdict.results:
             self.log.info("%s %s: %s", "passed" if one.passed else "FAILED", one.gate, one.message)
         return self._record(context, version, champion, verdict, comparison, gates, fingerprint)
+
+    def _with_shadow(
+        self, comparison: Comparison, version: Version, champion: Version, theirs: Contender | None
+    ) -> Comparison:
+        """Add what the challenger has shown in the shadow of this champion; nothing where it never stood there."""
+        from airflow_mlops_provider.core.shadow import record
+        from airflow_mlops_provider.registry.shadow import read_windows
+
+        if theirs is None:
+            return comparison
+        with MlflowHook(self.mlflow_conn_id).open() as registry:
+            windows = read_windows(
+                registry,
+                model_name=version.model_name,
+                champion=champion.version,
+                shadow=version.version,
+                task=theirs.evidence.task,
+                labels=[str(one) for one in theirs.evidence.classes],
+            )
+        if not windows:
+            return comparison
+        shown = record(list(windows.values()), metric=comparison.metric, confidence=self.confidence, seed=self.seed)
+        return replace(comparison, evidence=replace(comparison.evidence, shadow=shown))
 
     def _load(self, registry: Registry, version: Version) -> Contender:
         from airflow_mlops_provider.registry.evidence import read_evidence

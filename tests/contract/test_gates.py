@@ -16,6 +16,7 @@ from airflow_mlops_provider.core.catalog import load, names
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.gating import Evidence, Gate, GateKind, GateResult, decide, resolve_gates
 from airflow_mlops_provider.core.predictions import Predictions
+from airflow_mlops_provider.core.shadow import record
 
 UNIT_TESTS = Path(__file__).resolve().parents[1] / "unit" / "core" / "gates"
 # A value for each parameter that has no default; a new gate with a new one adds it here.
@@ -64,6 +65,7 @@ def evidence(*, champion: bool = True) -> Evidence:
         model_size_bytes=250_000,
         challenger_signature={"age": "double"},
         champion_signature={"age": "double"},
+        shadow=record([(predictions(1, y), predictions(0, y))] * 3, metric="roc_auc") if champion else None,
     )
 
 
