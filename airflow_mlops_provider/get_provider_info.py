@@ -24,7 +24,15 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "operators": [
             _modules("Great Expectations", "operators.validate_data", "operators.suggest_expectations"),
-            _modules("scikit-learn", "operators.train_model"),
+            _modules(
+                "scikit-learn",
+                "operators.train_model",
+                "operators.batch_score",
+                "operators.check_feature_skew",
+                "operators.validate_predictions",
+                "operators.compare_shadow",
+                "operators.smoke_test_model",
+            ),
             _modules(
                 "MLflow",
                 "operators.evaluate_model",
