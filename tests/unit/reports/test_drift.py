@@ -168,6 +168,8 @@ def test_pictures_of_odd_ranges_are_drawn_inside_their_box(lower: list[float], u
     assert min(numbers) >= 0
     assert max(numbers) <= max(WIDTH, HEIGHT)
     assert "nan" not in drawn.current
+    assert drawn.reference == drawn.current
+    assert "V0.0" in drawn.current  # the highest bar fills the box
 
 
 def test_the_largest_categories_are_drawn_and_the_rest_counted() -> None:

@@ -67,6 +67,12 @@ def test_without_a_change_it_goes_on_waiting(tmp_path: Path) -> None:
     assert first_event(trigger, seconds=0.3) is None
 
 
+def test_it_lets_an_interval_pass_before_its_first_look(tmp_path: Path) -> None:
+    # Or a triggerer that sees other files than the worker would send the task back and forth without a pause.
+    trigger = NewDataTrigger(paths=[str(tmp_path)], seen="what the worker saw", poll_interval_seconds=3600)
+    assert first_event(trigger, seconds=0.2) is None
+
+
 def test_a_slow_file_system_does_not_hold_up_other_triggers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
