@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_CATEGORIES = 20
 _FOLDS = 5
-# Below this a fold holds too few rows to learn from.
-_FEWEST_ROWS = 50
+_FEWEST_ROWS = 50  # below, a fold holds too few rows to learn from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
