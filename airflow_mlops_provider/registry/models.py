@@ -109,28 +109,31 @@ def write_model(
     Raises
     ------
     InputError
-        The model holds types that nobody vouches for.
+        The model holds types that nobody vouches for, or functions that cannot be saved.
     """
     import mlflow.sklearn
+    from mlflow.exceptions import MlflowException
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
-    with _quiet_skops() as skops_io:
-        needed = skops_io.get_untrusted_types(data=skops_io.dumps(model))
-    _require_trusted(needed, trusted_types, where="The model")
     columns: list[ColSpec | TensorSpec] = [
         ColSpec("double" if kind == "numeric" else "string", name, required=False) for name, kind in kinds.items()
     ]
     output = ColSpec("double" if task == "regression" else "string", "prediction")
-    with _quiet_skops():
-        mlflow.sklearn.save_model(
-            model,
-            str(directory),
-            serialization_format="skops",
-            skops_trusted_types=needed,
-            signature=ModelSignature(inputs=Schema(columns), outputs=Schema([output])),
-            pip_requirements=list(requirements),
-        )
+    try:
+        with _quiet_skops():
+            mlflow.sklearn.save_model(
+                model,
+                str(directory),
+                serialization_format="skops",
+                skops_trusted_types=[*TRUSTED_TYPES, *trusted_types],
+                signature=ModelSignature(inputs=Schema(columns), outputs=Schema([output])),
+                pip_requirements=list(requirements),
+            )
+    except MlflowException as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from error
+        raise _refusal(model, trusted_types, error) from error
     return _size(directory)
 
 
@@ -138,6 +141,22 @@ def _size(directory: Path) -> int:
     """Return the size of the model's files, without the one that MLflow adds when they are fetched."""
     return sum(
         path.stat().st_size for path in directory.rglob("*") if path.is_file() and path.name != "registered_model_meta"
+    )
+
+
+def _refusal(model: Any, trusted_types: Sequence[str], error: Exception) -> InputError:
+    """Say why a model was not saved. Here and not before, because writing a large model takes its time."""
+    try:
+        with _quiet_skops() as skops_io:
+            needed = skops_io.get_untrusted_types(data=skops_io.dumps(model))
+        _require_trusted(needed, trusted_types, where="The model")
+    except InputError as refused:
+        return refused
+    except Exception as reason:
+        error = reason
+    return InputError(
+        f"The model cannot be saved as skops: {type(error).__name__}: {error}. "
+        "Hint: functions in it, such as that of a FunctionTransformer, must have a name in a module."
     )
 
 

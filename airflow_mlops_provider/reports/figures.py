@@ -155,7 +155,7 @@ def _pr(predictions: Predictions, scores: Any) -> str:
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
     figure, axes = _canvas()
-    precision, recall, _ = precision_recall_curve(predictions.y_true, scores)
+    precision, recall, _ = precision_recall_curve(predictions.y_true, scores, drop_intermediate=True)
     area = average_precision_score(predictions.y_true, scores)
     axes.plot(recall, precision, color=ACCENT, label=f"average precision {area:.3f}")
     share = float((predictions.y_true == 1).mean())

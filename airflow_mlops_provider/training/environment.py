@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import platform
 import subprocess
+import sys
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 GIT_TIMEOUT_SECONDS = 10
-# What any model saved by this package needs to be loaded and fed.
-ALWAYS = ("numpy", "pandas", "scikit-learn", "scipy", "skops")
+# What any model saved by this package needs to be loaded and fed; top-level package to distribution.
+ALWAYS = {"numpy": "numpy", "pandas": "pandas", "sklearn": "scikit-learn", "scipy": "scipy", "skops": "skops"}
 
 
 def requirements_of(model: Any) -> list[str]:
@@ -33,8 +34,12 @@ def requirements_of(model: Any) -> list[str]:
     ['numpy', 'pandas', 'scikit-learn', 'scipy', 'skops']
     """
     roots = {type(part).__module__.partition(".")[0] for part in (model, *model.get_params(deep=True).values())}
-    distributions = packages_distributions()
-    names = {name for root in roots for name in distributions.get(root, ())} | set(ALWAYS)
+    others = roots - set(ALWAYS) - set(sys.stdlib_module_names)
+    names = set(ALWAYS.values())
+    if others:
+        # It reads the file list of every installed distribution, which takes a second.
+        distributions = packages_distributions()
+        names |= {name for root in others for name in distributions.get(root, ())}
     return [f"{name}=={version(name)}" for name in sorted(names)]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.metrics import RankingMetric, find
 from airflow_mlops_provider.core.predictions import Predictions
 from airflow_mlops_provider.core.specs import Task
 from airflow_mlops_provider.training.target import encode
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Any, rows: pd.DataFrame, values: np.ndarray, *, task: Task, classes: Sequence[Any], target: str
+    model: Any,
+    rows: pd.DataFrame,
+    values: np.ndarray,
+    *,
+    task: Task,
+    classes: Sequence[Any],
+    target: str,
+    metric: str | None = None,
 ) -> Predictions:
     """Let a model predict labelled rows.
 
@@ -34,6 +42,9 @@ def predict(
         Classes in code order; () for regression.
     target : str
         Name of the target, for messages.
+    metric : str, optional
+        The only metric that will be computed: what it does not need is not predicted, and where it needs scores only,
+        the predicted classes are the most likely ones.
 
     Returns
     -------
@@ -54,15 +65,13 @@ def predict(
             predicted=np.asarray(model.predict(rows), dtype=float),
         )
     codes = encode(values, classes=classes, name=target)
-    order = _order(model, classes)
-    predicted = encode(np.asarray(model.predict(rows), dtype=object), classes=classes, name=target)
-    probabilities = (
-        np.asarray(model.predict_proba(rows), dtype=float)[:, order] if hasattr(model, "predict_proba") else None
-    )
-    margins = None
-    if probabilities is None and hasattr(model, "decision_function") and not _decides_pairs(model):
-        margins = np.asarray(model.decision_function(rows), dtype=float)
-        margins = margins[:, order] if task == "multiclass" else margins * (1 if order[1] == 1 else -1)
+    needs_scores, needs_classes = _needs(metric)
+    probabilities, margins = _scores(model, rows, classes) if needs_scores else (None, None)
+    scores = probabilities if margins is None else margins
+    if needs_classes or scores is None:
+        predicted = encode(np.asarray(model.predict(rows), dtype=object), classes=classes, name=target)
+    else:
+        predicted = scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(np.int64)
     return Predictions(
         task=task,
         y_true=codes,
@@ -71,6 +80,28 @@ def predict(
         probabilities=probabilities,
         margins=margins,
     )
+
+
+def _needs(metric: str | None) -> tuple[bool, bool]:
+    """Tell whether a metric needs scores, and whether it needs predicted classes; None needs both."""
+    if metric is None:
+        return True, True
+    found = find(metric)
+    needs_scores = found.probabilities or isinstance(found, RankingMetric)
+    return needs_scores, not needs_scores
+
+
+def _scores(model: Any, rows: pd.DataFrame, classes: Sequence[Any]) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return probabilities or else decision values, in our order of classes."""
+    import numpy as np
+
+    order = _order(model, classes)
+    if hasattr(model, "predict_proba"):
+        return np.asarray(model.predict_proba(rows), dtype=float)[:, order], None
+    if not hasattr(model, "decision_function") or _decides_pairs(model):
+        return None, None
+    margins = np.asarray(model.decision_function(rows), dtype=float)
+    return None, margins[:, order] if len(order) > 2 else margins * (1 if order[1] == 1 else -1)
 
 
 def _decides_pairs(model: Any) -> bool:

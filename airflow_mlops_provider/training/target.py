@@ -174,12 +174,13 @@ def _decide(column: pa.ChunkedArray, distinct: int) -> Task:
 def encode(values: np.ndarray, *, classes: Sequence[Any], name: str) -> np.ndarray:
     """Return class codes 0..K-1 in the order of `classes`; refuses a class the model does not know."""
     import numpy as np
+    import pandas as pd
 
-    code = {one: number for number, one in enumerate(classes)}
-    unknown = sorted({str(one) for one in values.tolist() if one not in code})
-    if unknown:
+    codes: np.ndarray = pd.Index(list(classes), dtype=object).get_indexer(np.asarray(values, dtype=object))
+    if (codes < 0).any():
+        unknown = sorted({str(one) for one in np.asarray(values)[codes < 0].tolist()})
         raise InputError(
             f"Target {name!r} holds classes the model was not trained on: {unknown[:10]}; "
             f"it knows {list(classes)[:10]}."
         )
-    return np.fromiter((code[one] for one in values.tolist()), dtype=np.int64, count=len(values))
+    return codes.astype(np.int64, copy=False)

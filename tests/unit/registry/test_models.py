@@ -244,6 +244,14 @@ def test_a_users_own_type_is_refused_by_name_unless_vouched_for(
     assert load(registry, version, trusted_types=[own])[0].predict(X[:1]).tolist() == [0]
 
 
+def test_a_function_without_a_name_cannot_be_saved_and_the_message_says_so(
+    registry: Registry, tmp_path: Path, model_name: str
+) -> None:
+    model = make_pipeline(FunctionTransformer(lambda X: X), LogisticRegression()).fit(X, CLASSES)
+    with pytest.raises(InputError, match=r"cannot be saved as skops|types that are not trusted"):
+        registered(registry, model, tmp_path, model_name)
+
+
 class Bomb:
     """Makes a file when it is unpickled."""
 

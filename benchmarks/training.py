@@ -1,0 +1,106 @@
+"""What TrainModelOperator costs over the same scikit-learn fit: splitting, judging, explaining, tracking, registering.
+
+Both read one Parquet file of 100,000 rows and 30 columns and fit the same estimator on the same training rows. The
+plain side also predicts the held-out rows and computes their ROC AUC, as anybody would.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+BUDGET_RATIO = 1.1
+BUDGET_SECONDS = 1.5
+ROWS, COLUMNS, REPEATS = 100_000, 30, 5
+PARAMS = {"max_iter": 100, "early_stopping": False, "random_state": 0}
+
+
+def main() -> bool:
+    """Print both medians and their ratio; return whether the budget is kept."""
+    with tempfile.TemporaryDirectory(prefix="bench-training-") as folder:
+        os.environ.update(AIRFLOW_HOME=folder, MPLCONFIGDIR=folder, AIRFLOW__CORE__LOAD_EXAMPLES="False")
+        os.environ.pop("AIRFLOW_CONN_MLFLOW_DEFAULT", None)
+        data = Path(folder) / "data.parquet"
+        write(data)
+        operator, context = operator_on(data)
+        # Imports and the making of the MLflow database are paid once per worker, not per training.
+        ours(operator, context)
+        plain(data)
+        # In turns, so that a busy machine slows both.
+        pairs = [(plain(data), ours(operator, context)) for _ in range(REPEATS)]
+    fit, whole = (statistics.median(times) for times in zip(*pairs, strict=True))
+    budget = BUDGET_RATIO * fit + BUDGET_SECONDS
+    passed = whole <= budget
+    print(
+        f"training: {whole:.2f} s with tracking, {fit:.2f} s plain scikit-learn on {ROWS:,} x {COLUMNS}: "
+        f"ratio {whole / fit:.2f}; budget {BUDGET_RATIO} x + {BUDGET_SECONDS} s = {budget:.2f} s: "
+        f"{'ok' if passed else 'OVER'}"
+    )
+    return passed
+
+
+def write(path: Path) -> None:
+    """Write a table from which something can be learned."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(ROWS, COLUMNS - 1))
+    signal = values[:, 0] + values[:, 1] * values[:, 2] + rng.normal(size=ROWS)
+    columns = {f"x{number}": values[:, number] for number in range(COLUMNS - 1)}
+    pq.write_table(pa.table({**columns, "y": (signal > 1).astype(np.int64)}), path)
+
+
+def operator_on(data: Path) -> tuple[Any, dict[str, Any]]:
+    """Return the operator and as much of a task's context as it reads."""
+    from airflow.sdk import DAG
+
+    from airflow_mlops_provider.operators.train_model import TrainModelOperator
+
+    with DAG("benchmark", schedule=None) as dag:
+        operator = TrainModelOperator(
+            task_id="train",
+            model_name="benchmark",
+            experiment_name="benchmark",
+            data=str(data),
+            target="y",
+            estimator={"estimator": "sklearn.ensemble.HistGradientBoostingClassifier", "params": PARAMS},
+            folds=0,
+        )
+    ti = SimpleNamespace(dag_id="benchmark", task_id="train", run_id="manual", try_number=1, map_index=-1)
+    events = SimpleNamespace(add=lambda *_, **__: None)
+    return operator, {"ti": ti, "dag": dag, "run_id": "manual", "outlet_events": {operator.outlet: events}}
+
+
+def ours(operator: Any, context: dict[str, Any]) -> float:
+    """Return the seconds of the whole task."""
+    started = time.perf_counter()
+    operator.perform(context)
+    return time.perf_counter() - started
+
+
+def plain(data: Path) -> float:
+    """Return the seconds of what one would write by hand."""
+    started = time.perf_counter()
+    import pandas as pd
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import train_test_split
+
+    frame = pd.read_parquet(data)
+    X, y = frame.drop(columns="y"), frame["y"]
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
+    model = HistGradientBoostingClassifier(**PARAMS).fit(X_train, y_train)
+    roc_auc_score(y_test, model.predict_proba(X_test)[:, 1])
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)
