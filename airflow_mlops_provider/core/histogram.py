@@ -30,6 +30,8 @@ _PIECES = 128
 # In a small sample a cell exceeds the share by chance.
 _MIN_CELL_COUNT = 20
 _CHUNK = 1 << 16
+# The greatest float is 3.9e13 of these: with a smaller scale whatever overflows lies beyond the last cell's bound.
+_HALVED_SCALE = 4e294
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +94,15 @@ class AsinhGrid:
         n = len(values)
         u, numbers = (np.empty(n), np.empty(n, np.intp)) if buffers is None else (buffers[0][:n], buffers[1][:n])
         with np.errstate(over="ignore"):
-            # An overflow goes to infinity and from there to the last cell, where it belongs.
-            np.subtract(values, self.centre, out=u)
-            u *= 1.0 / self.scale
+            if self.scale < _HALVED_SCALE:
+                # An overflow goes to infinity and from there to the last cell, where it belongs.
+                np.subtract(values, self.centre, out=u)
+                u *= 1.0 / self.scale
+            else:
+                # Here an overflow may lie in any cell; halves do not overflow, and are exact.
+                np.multiply(values, 0.5, out=u)
+                u -= self.centre * 0.5
+                u *= 2.0 / self.scale
         np.arcsinh(u, out=u)
         u *= CELLS_PER_UNIT
         np.floor(u, out=u)
@@ -124,7 +132,9 @@ class AsinhGrid:
         import numpy as np
 
         with np.errstate(over="ignore"):
-            even = self.centre + self.scale * np.sinh(np.arange(1 - LAST_CELL, LAST_CELL + 1) / CELLS_PER_UNIT)
+            # By halves, which are exact: the way from the centre may be longer than the greatest float.
+            way = np.sinh(np.arange(1 - LAST_CELL, LAST_CELL + 1) / CELLS_PER_UNIT)
+            even = 2.0 * (self.centre * 0.5 + self.scale * 0.5 * way)
         edges = np.sort(np.concatenate([[-np.inf], even, np.asarray(self.splits), [np.inf]]))
         lower, upper = edges[cells], edges[cells + 1]
         return lower, np.where(upper <= np.nextafter(lower, np.inf), lower, upper)

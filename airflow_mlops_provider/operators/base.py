@@ -97,7 +97,7 @@ class MLOpsOperator(BaseOperator):
             raise RejectedError(message)
         if self.on_reject == "skip":
             raise AirflowSkipException(message)
-        self.log.warning("%s. Going on, as on_reject='continue' says.", message)
+        self.log.warning("%s. Going on, as a bad verdict is told to.", message)
         return result
 
     def _send_alerts(self, context: Context, verdict: Mapping[str, Any]) -> None:

@@ -147,3 +147,13 @@ def test_grids_that_could_not_count_are_refused(make: object) -> None:
 def test_grids_without_numbers_know_how_many_cells_they_have() -> None:
     assert CategoryGrid(kind="text", categories=("a", "b"), complete=True).n_cells == 2
     assert NoGrid().n_cells == 0
+
+
+def test_values_further_apart_than_the_greatest_float_lie_within_the_bounds_of_their_cells() -> None:
+    grid = AsinhGrid(kind="numeric", centre=-1e308, scale=1e308)
+    values = np.array([-1.7e308, -1e308, 0.0, 1e308, 1.7e308])
+    cells = grid.cells(values)
+    lower, upper = grid.bounds(cells)
+    assert (np.diff(cells) > 0).all()
+    assert ((lower <= values) & (values <= upper)).all()
+    assert np.isfinite(lower[-1])
