@@ -3,6 +3,8 @@
 `deliver_customers` stands for the job that delivers a day's data: it draws real customers from the shipped table and
 numbers them. The scoring reads them once; its count of the features goes on to the drift check. Rows that are not of
 the kind the champion knows are scored for nobody. A day is scored once: a retry writes the same table again.
+Who left is known here at once; in life the comparison with labels waits for them in a DAG of its own. These customers
+were trained on too, so the numbers show how it works, not how good a model is.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 
 from airflow_mlops_provider.operators.batch_score import BatchScoreOperator
+from airflow_mlops_provider.operators.compare_shadow import CompareShadowOperator
 from airflow_mlops_provider.operators.detect_drift import DetectDriftOperator
 
 MODEL_NAME = "churn"
@@ -53,19 +56,20 @@ with DAG(
         day = params["day"] or f"{end:%Y-%m-%d}"
         drawn = (
             pd.read_csv(params["source"])
-            .drop(columns="churn")
             .rename_axis("customer")
             .reset_index()
             .sample(params["customers"], random_state=zlib.crc32(day.encode()))
         )
         drawn["monthly_charges"] *= params["charges_factor"]
-        path = Path(params["folder"]) / "customers" / f"day={day}" / "customers.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written = path.with_suffix(".part")
-        drawn.to_parquet(written, index=False)
-        written.rename(path)
-        scores = Path(params["folder"]) / "scores" / f"day={day}"
-        return {"path": str(path), "scores": str(scores), "day": day}
+        folder = Path(params["folder"])
+        paths = {name: folder / name / f"day={day}" / f"{name}.parquet" for name in ("customers", "labels")}
+        for name, rows in (("customers", drawn.drop(columns="churn")), ("labels", drawn[["customer", "churn"]])):
+            paths[name].parent.mkdir(parents=True, exist_ok=True)
+            written = paths[name].with_suffix(".part")
+            rows.to_parquet(written, index=False)
+            written.rename(paths[name])
+        scores = folder / "scores" / f"day={day}"
+        return {"path": str(paths["customers"]), "labels": str(paths["labels"]), "scores": str(scores), "day": day}
 
     customers = deliver_customers()  # type: ignore[call-arg, misc]  # Airflow gives the context
     score = BatchScoreOperator(
@@ -82,4 +86,12 @@ with DAG(
         profile="{{ ti.xcom_pull('score')['profile_uri'] }}",
         window_end="{{ ti.xcom_pull('deliver_customers')['day'] }}",
     )
-    customers >> score >> drift
+    compare = CompareShadowOperator(
+        task_id="compare_shadow",
+        model_name=MODEL_NAME,
+        scored="{{ ti.xcom_pull('score') }}",
+        labels="{{ ti.xcom_pull('deliver_customers')['labels'] }}",
+        key_columns=["customer"],
+        window_end="{{ ti.xcom_pull('deliver_customers')['day'] }}",
+    )
+    customers >> score >> [drift, compare]

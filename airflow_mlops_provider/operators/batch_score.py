@@ -14,8 +14,8 @@ from airflow_mlops_provider.core.skew_policy import SkewPolicy
 from airflow_mlops_provider.hooks.data import open_data
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.base import MLOpsOperator
+from airflow_mlops_provider.operators.effects import op_of
 from airflow_mlops_provider.operators.scoring_arguments import (
-    effect_key,
     output_outlet,
     parse_time,
     prediction_policy,
@@ -152,7 +152,7 @@ class BatchScoreOperator(MLOpsOperator):
 
         ti = context["ti"]
         path = local_output(self.output_path)
-        owner = effect_key(context, str(self.model_name))
+        owner = op_of(context, str(self.model_name))
         check_free(path, owner=owner, overwrite=self.overwrite)
         model, shadows = self._load()
         with open_data(self.render_data(self.data, context)) as source, ExitStack() as stack:

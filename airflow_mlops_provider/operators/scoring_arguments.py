@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.sdk import AssetAlias
 
 from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.core.op_key import op_key
 from airflow_mlops_provider.core.prediction_policy import PredictionPolicy
 from airflow_mlops_provider.core.skew_policy import SkewPolicy
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 def scoring_experiment(experiment_name: str | None, model_name: str) -> str:
@@ -40,19 +36,6 @@ def output_outlet(output: Any) -> AssetAlias:
     """Return the outlet of a task that writes a table; a path still to be rendered shares one outlet."""
     text = str(getattr(output, "uri", output))
     return AssetAlias("mlops-scores" if "{{" in text or "{%" in text else f"mlops-scores {text}"[:1500])
-
-
-def effect_key(context: Context, model_name: str) -> str:
-    """Return the key of what this task does with a model, the same for each try."""
-    ti = context["ti"]
-    return op_key(
-        namespace="",
-        dag_id=ti.dag_id,
-        run_id=ti.run_id,
-        task_id=ti.task_id,
-        map_index=-1 if ti.map_index is None else ti.map_index,
-        model=model_name,
-    )
 
 
 def parse_time(text: Any) -> datetime:

@@ -155,8 +155,9 @@ def store_example(run: LoggedRun, model: Any, evidence: TrainingEvidence) -> Non
     try:
         scorer = scorer_of(model, evidence, label="the trained model")
         example = make_example(profile, kinds=evidence.kinds, scorer=scorer)
-    except InputError as error:
-        log.warning("No example is stored with the model: %s", error)
+    except Exception as error:
+        # A user's own estimator may fail in any way on rows that are made up.
+        log.warning("No example is stored with the model: %s: %s", type(error).__name__, error)
         return
     write_example(run, example)
 

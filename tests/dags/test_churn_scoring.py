@@ -49,6 +49,9 @@ def test_a_day_is_scored_shadowed_and_checked_for_drift(
     assert result["rows"] == 800
     assert len(result["shadows"]) == 1
     assert outcome.xcoms["detect_drift"]["verdict"] == "no_drift"
+    (compared,) = outcome.xcoms["compare_shadow"]["comparisons"]
+    assert compared["labelled_rows"] == 800
+    assert compared["record"]["difference"]["metric"] == "roc_auc"
     scores = pd.read_parquet(tmp_path / "scores" / "day=2026-03-01" / "part-00000.parquet")
     assert scores["customer"].is_unique
     assert scores["probability"].between(0, 1).all()
