@@ -81,7 +81,7 @@ def test_its_example_runs_from_data_to_champion(run_dag, telco: Path, monkeypatc
     assert len(code.strip().splitlines()) <= 11
     monkeypatch.chdir(REPOSITORY)
     names: dict[str, object] = {}
-    exec(code.replace("):\n    estimator", ") as dag:\n    estimator"), names)
+    exec(code.replace('DAG(dag_id="churn"):', 'DAG(dag_id="churn") as dag:'), names)
     outcome = run_dag(names["dag"])
     assert outcome.state == "success"
     assert outcome.xcoms["promote"]["changed"] is True
