@@ -1,7 +1,8 @@
 """What TrainModelOperator costs over the same scikit-learn fit: splitting, judging, explaining, tracking, registering.
 
 Both read one Parquet file of 100,000 rows and 30 columns and fit the same estimator on the same training rows. The
-plain side also predicts the held-out rows and computes their ROC AUC, as anybody would.
+plain side also predicts the held-out rows and computes their ROC AUC, as anybody would. Judged by processor time on one
+thread, because threads that wait for each other on a busy machine would measure the machine; the clock is shown beside.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,23 +26,26 @@ PARAMS = {"max_iter": 100, "early_stopping": False, "random_state": 0}
 def main() -> bool:
     """Print both medians and their ratio; return whether the budget is kept."""
     with tempfile.TemporaryDirectory(prefix="bench-training-") as folder:
-        os.environ.update(AIRFLOW_HOME=folder, MPLCONFIGDIR=folder, AIRFLOW__CORE__LOAD_EXAMPLES="False")
+        os.environ.update(
+            OMP_NUM_THREADS="1", AIRFLOW_HOME=folder, MPLCONFIGDIR=folder, AIRFLOW__CORE__LOAD_EXAMPLES="False"
+        )
         os.environ.pop("AIRFLOW_CONN_MLFLOW_DEFAULT", None)
         data = Path(folder) / "data.parquet"
         write(data)
         operator, context = operator_on(data)
         # Imports and the making of the MLflow database are paid once per worker, not per training.
-        ours(operator, context)
-        plain(data)
-        # In turns, so that a busy machine slows both.
-        pairs = [(plain(data), ours(operator, context)) for _ in range(REPEATS)]
-    fit, whole = (statistics.median(times) for times in zip(*pairs, strict=True))
+        operator.perform(context)
+        fit_with_scikit_learn(data)
+        plain = [timed(lambda: fit_with_scikit_learn(data)) for _ in range(REPEATS)]
+        ours = [timed(lambda: operator.perform(context)) for _ in range(REPEATS)]
+    fit, fit_clock = (statistics.median(times) for times in zip(*plain, strict=True))
+    whole, whole_clock = (statistics.median(times) for times in zip(*ours, strict=True))
     budget = BUDGET_RATIO * fit + BUDGET_SECONDS
     passed = whole <= budget
     print(
         f"training: {whole:.2f} s with tracking, {fit:.2f} s plain scikit-learn on {ROWS:,} x {COLUMNS}: "
-        f"ratio {whole / fit:.2f}; budget {BUDGET_RATIO} x + {BUDGET_SECONDS} s = {budget:.2f} s: "
-        f"{'ok' if passed else 'OVER'}"
+        f"ratio {whole / fit:.2f} (by the clock {whole_clock:.2f} s and {fit_clock:.2f} s); "
+        f"budget {BUDGET_RATIO} x + {BUDGET_SECONDS} s = {budget:.2f} s: {'ok' if passed else 'OVER'}"
     )
     return passed
 
@@ -79,16 +84,15 @@ def operator_on(data: Path) -> tuple[Any, dict[str, Any]]:
     return operator, {"ti": ti, "dag": dag, "run_id": "manual", "outlet_events": {operator.outlet: events}}
 
 
-def ours(operator: Any, context: dict[str, Any]) -> float:
-    """Return the seconds of the whole task."""
-    started = time.perf_counter()
-    operator.perform(context)
-    return time.perf_counter() - started
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds of processor time, git and the like included, and by the clock."""
+    processor, clock = sum(os.times()[:4]), time.perf_counter()
+    work()
+    return sum(os.times()[:4]) - processor, time.perf_counter() - clock
 
 
-def plain(data: Path) -> float:
-    """Return the seconds of what one would write by hand."""
-    started = time.perf_counter()
+def fit_with_scikit_learn(data: Path) -> None:
+    """Do what one would write by hand."""
     import pandas as pd
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
@@ -99,7 +103,6 @@ def plain(data: Path) -> float:
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
     model = HistGradientBoostingClassifier(**PARAMS).fit(X_train, y_train)
     roc_auc_score(y_test, model.predict_proba(X_test)[:, 1])
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def importance_figure(importances: Mapping[str, tuple[float, float]], *, metric:
     """Draw the greatest permutation importances as bars with their standard deviation."""
     shown = list(importances.items())[:MAX_IMPORTANCES][::-1]
     with _style():
-        figure, axes = _canvas(height=max(2.0, 0.28 * len(shown) + 1))
+        figure, axes = _canvas(height=max(2.0, 0.28 * len(shown) + 1), long_labels=True)
         axes.barh(
             [_short(name) for name, _ in shown],
             [mean for _, (mean, _) in shown],
@@ -98,11 +98,14 @@ def _short(name: str) -> str:
     return name if len(name) <= MAX_NAME_CHARACTERS else name[: MAX_NAME_CHARACTERS - 1] + "…"
 
 
-def _canvas(*, width: float = 5.2, height: float = 4.2) -> tuple[Figure, Axes]:
+def _canvas(*, width: float = 5.2, height: float = 4.2, long_labels: bool = False) -> tuple[Figure, Axes]:
+    """Make a figure with one plot; only labels of unknown length need a layout, which draws everything twice."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained" if long_labels else None)
     axes = figure.subplots()
+    if not long_labels:
+        figure.subplots_adjust(left=0.15, right=0.97, bottom=0.13, top=0.92)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=INK)
     return figure, axes
@@ -161,7 +164,7 @@ def _pr(predictions: Predictions, scores: Any) -> str:
     share = float((predictions.y_true == 1).mean())
     axes.axhline(share, color=QUIET, linestyle=":", label=f"share of positives {share:.3f}")
     axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02), title="Precision and recall")
-    axes.legend(loc="upper right", frameon=False)
+    axes.legend(loc="lower left", frameon=False)
     return to_svg(figure)
 
 
@@ -189,7 +192,7 @@ def _confusion(predictions: Predictions) -> str:
     counts = confusion_matrix(predictions.y_true, predictions.predicted, labels=codes)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(3.2, 0.55 * len(labels) + 2)
-    figure, axes = _canvas(width=side + 0.6, height=side)
+    figure, axes = _canvas(width=side + 0.6, height=side, long_labels=True)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(*counts.shape):
         colour = "white" if shares[row, column] > 0.5 else INK
@@ -209,7 +212,7 @@ def _residuals(predictions: Predictions, seed: int) -> str:
     if len(keep) > MAX_POINTS:
         keep = np.random.default_rng(seed).choice(keep, MAX_POINTS, replace=False)
     said = predictions.predicted[keep]
-    figure, axes = _canvas()
+    figure, axes = _canvas(long_labels=True)
     axes.scatter(said, predictions.y_true[keep] - said, s=12, alpha=0.5, color=ACCENT, edgecolors="none")
     axes.axhline(0, color=QUIET, linestyle=":")
     axes.set(xlabel="predicted", ylabel="true minus predicted", title="Residuals")
