@@ -9,11 +9,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from airflow.sdk import DAG
+from sklearn.datasets import load_diabetes, load_wine
 
 from airflow_mlops_provider.data.table_files import open_files
 from airflow_mlops_provider.exceptions import InvalidInputError, RejectedError
 from airflow_mlops_provider.hooks.mlflow import embedded_server
 from airflow_mlops_provider.operators.batch_score import BatchScoreOperator
+from airflow_mlops_provider.operators.train_model import TrainModelOperator
 from airflow_mlops_provider.registry.models import load_model
 from airflow_mlops_provider.registry.session import open_registry
 from airflow_mlops_provider.training.columns import to_frame
@@ -207,3 +209,57 @@ def test_the_features_profile_serves_a_drift_check_without_reading_the_rows_agai
     drift = run_dag(dag).xcoms["drift"]
     assert drift["verdict"] == "no_drift"
     assert drift["n_judged"] == 19
+
+
+def test_files_of_another_version_of_the_same_features_are_found_out(
+    score: Callable[..., Any], customers: Path, versions: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    files = []
+    with open_registry(embedded_server()) as registry:
+        for one in versions:
+            source = registry.client.get_model_version(MODEL, one["version"]).source
+            location = registry.client.get_logged_model(source.removeprefix("models:/")).artifact_location
+            files.append(Path(location.removeprefix("file://")) / "model.skops")
+    kept = files[0].read_bytes()
+    files[0].write_bytes(files[1].read_bytes())
+    try:
+        outcome = score(data=str(customers), output_path=str(tmp_path / "scores.parquet"))
+    finally:
+        files[0].write_bytes(kept)
+    assert isinstance(outcome.errors["score"], InvalidInputError)
+    assert not (tmp_path / "scores.parquet").exists()
+
+
+def test_several_classes_and_numbers_are_scored_like_two_classes(run_dag: Callable[..., Any], tmp_path: Path) -> None:
+    for name, load in (("wine", load_wine), ("diabetes", load_diabetes)):
+        load(as_frame=True).frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    with DAG("batch_score_tasks", schedule=None) as dag:
+        for name, estimator in (("wine", "LogisticRegression"), ("diabetes", "Ridge")):
+            train = TrainModelOperator(
+                task_id=f"train_{name}",
+                model_name=f"batch score {name}",
+                data=str(tmp_path / f"{name}.csv"),
+                target="target",
+                estimator=f"sklearn.linear_model.{estimator}",
+                folds=0,
+            )
+            train >> BatchScoreOperator(
+                task_id=name,
+                model_name=f"batch score {name}",
+                alias="challenger",
+                data=str(tmp_path / f"{name}.csv"),
+                output_path=str(tmp_path / f"{name}.parquet"),
+            )
+    outcome = run_dag(dag)
+    assert outcome.errors == {}
+    wine, diabetes = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("wine", "diabetes"))
+    parts = wine[["probability_0", "probability_1", "probability_2"]]
+    np.testing.assert_allclose(parts.sum(axis=1), 1)
+    np.testing.assert_array_equal(parts.to_numpy().argmax(axis=1), wine["prediction"])
+    np.testing.assert_array_equal(parts.max(axis=1), wine["probability"])
+    assert list(diabetes) == ["prediction", "model_version", "scored_at"]
+    assert np.corrcoef(diabetes["prediction"], load_diabetes().target)[0, 1] > 0.6
+    assert {outcome.xcoms[name]["predictions"]["verdict"] for name in ("wine", "diabetes")} <= {
+        "sound",
+        "insufficient_data",
+    }
