@@ -39,6 +39,8 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.promote_model",
                 "operators.detect_drift",
                 "operators.profile_data",
+                "operators.rollback_model",
+                "operators.model_history",
             ),
         ],
         "sensors": [_modules("MLflow", "sensors.data_drift")],
@@ -53,8 +55,28 @@ def get_provider_info() -> dict[str, Any]:
         "task-decorators": [
             {"name": "train_model", "class-name": f"{_PACKAGE}.decorators.train_model.train_model_task"},
         ],
+        "config": {"mlops": _options()},
         "asset-uris": [{"schemes": ["mlflow"], "handler": f"{_PACKAGE}.assets.mlflow.sanitize_uri"}],
         "plugins": [{"name": "mlops", "plugin-class": f"{_PACKAGE}.plugins.mlops.MLOpsPlugin"}],
+    }
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "description": "What the package keeps in MLflow.",
+        "options": {
+            "namespace": {
+                "description": (
+                    "Name of this Airflow deployment in the keys of what its tasks do to models. Give each deployment "
+                    "its own when several share an MLflow server and have DAGs of the same name; do not change it "
+                    "while tasks are being retried."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "production",
+                "default": "",
+            }
+        },
     }
 
 

@@ -10,12 +10,13 @@ from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factor
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.metrics import find
+from airflow_mlops_provider.core.names import check_model_name
 from airflow_mlops_provider.core.specs import Split, Task, TrainSettings
 from airflow_mlops_provider.hooks.data import open_data
 from airflow_mlops_provider.operators.base import MLOpsOperator
 from airflow_mlops_provider.operators.model_events import model_outlet
-from airflow_mlops_provider.operators.tracking import track
 from airflow_mlops_provider.operators.train_model import emit_version, split_of
+from airflow_mlops_provider.operators.train_once import Training, train_once
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -38,7 +39,7 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
     model_name, data, target : see TrainModelOperator
         Templated.
     task, positive_class, features, drop_columns, split, metric, seed : see TrainModelOperator
-    reference_sample_rows, trusted_types : see TrainModelOperator
+    reference_sample_rows, trusted_types, allow_pickle, force_new : see TrainModelOperator
         Folds, class weights and preprocessing belong to the function.
     **kwargs
         See :class:`~airflow_mlops_provider.operators.base.MLOpsOperator`.
@@ -69,6 +70,8 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
         seed: int = 0,
         reference_sample_rows: int = 0,
         trusted_types: Sequence[str] = (),
+        allow_pickle: bool = False,
+        force_new: bool = False,
         op_args: Collection[Any] | None = None,
         op_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -103,6 +106,8 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
             reference_sample_rows=reference_sample_rows,
         )
         self.trusted_types = tuple(trusted_types)
+        self.allow_pickle = allow_pickle
+        self.force_new = force_new
         self.outlet = model_outlet(model_name)
         self.outlets = [*self.outlets, self.outlet]
 
@@ -113,7 +118,6 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Call the function, judge what it returns, log and register it."""
-        from airflow_mlops_provider.registry.versions import check_model_name
         from airflow_mlops_provider.training.train import train_by
 
         check_model_name(self.model_name)
@@ -123,28 +127,40 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
             return self.python_callable(**arguments)
 
         with open_data(self.render_data(self.data, context)) as source:
-            fingerprint = source.fingerprint()
-            trained = train_by(
-                fit,
-                source.to_table(),
-                target=self.target,
-                name=self.python_callable.__name__,
+            training = Training(
+                mlflow_conn_id=self.mlflow_conn_id,
+                experiment_name=self.experiment_name,
+                model_name=self.model_name,
+                operator=self.custom_operator_name,
+                fingerprint=source.fingerprint(),
                 settings=self.settings,
-                log=self.log.info,
+                identity={"target": self.target, "function": _source_of(self.python_callable), **self.op_kwargs},
+                trusted_types=self.trusted_types,
+                allow_pickle=self.allow_pickle,
+                force_new=self.force_new,
             )
-        result = track(
-            context,
-            trained,
-            mlflow_conn_id=self.mlflow_conn_id,
-            experiment_name=self.experiment_name,
-            model_name=self.model_name,
-            fingerprint=fingerprint,
-            settings=self.settings,
-            trusted_types=self.trusted_types,
-            operator=self.custom_operator_name,
-        )
+            result = train_once(
+                context,
+                training,
+                lambda: train_by(
+                    fit,
+                    source.to_table(),
+                    target=self.target,
+                    name=self.python_callable.__name__,
+                    settings=self.settings,
+                    log=self.log.info,
+                ),
+            )
         emit_version(context, self.outlet, result)
         return result
+
+
+def _source_of(function: Callable[..., Any]) -> str:
+    """Return the function's source, or its name when it has none, as in an interactive session."""
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return function.__qualname__
 
 
 def train_model_task(

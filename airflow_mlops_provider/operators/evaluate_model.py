@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.gating import DEFAULT_GATES, resolve_gates
+from airflow_mlops_provider.core.names import check_model_name
 from airflow_mlops_provider.hooks.data import open_data
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.base import MLOpsOperator
 from airflow_mlops_provider.operators.comparison import Comparison, Contender, compare_on
+from airflow_mlops_provider.operators.contenders import load_contender
+from airflow_mlops_provider.operators.effects import actor_of, now_text, op_of
 from airflow_mlops_provider.operators.tracking import context_tags
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from airflow.sdk import Context
 
     from airflow_mlops_provider.core.gating import Gate, GateSpec, Verdict
+    from airflow_mlops_provider.core.ledger_entry import VersionRef
     from airflow_mlops_provider.core.specs import Fingerprint
+    from airflow_mlops_provider.registry.models import LoadedModel
     from airflow_mlops_provider.registry.session import Registry
     from airflow_mlops_provider.registry.versions import Version
 
@@ -50,6 +55,10 @@ class EvaluateModelOperator(MLOpsOperator):
         Of the bootstrap.
     trusted_types : sequence of str
         Types in the models, beyond scikit-learn's own, that may be loaded.
+    allow_pickle : bool, default False
+        Whether a pickled model may be loaded, which runs code of the file's choice; the blessing says so.
+    trial_memory_megabytes, trial_cpu_seconds : int, default 4096 and 120
+        Limits of the process in which the version's files are loaded for the first time and predict 100 rows.
     **kwargs
         See :class:`~airflow_mlops_provider.operators.base.MLOpsOperator`. A version that is not blessed is a bad
         verdict.
@@ -73,6 +82,9 @@ class EvaluateModelOperator(MLOpsOperator):
         confidence: float = 0.95,
         seed: int = 0,
         trusted_types: Sequence[str] = (),
+        allow_pickle: bool = False,
+        trial_memory_megabytes: int = 4096,
+        trial_cpu_seconds: int = 120,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -90,32 +102,52 @@ class EvaluateModelOperator(MLOpsOperator):
         self.confidence = confidence
         self.seed = seed
         self.trusted_types = tuple(trusted_types)
+        self.allow_pickle = allow_pickle
+        self.trial_memory_megabytes = trial_memory_megabytes
+        self.trial_cpu_seconds = trial_cpu_seconds
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Load both versions, compare them, decide and record."""
         from airflow_mlops_provider.core.gating import decide
-        from airflow_mlops_provider.registry.versions import CHALLENGER, CHAMPION, by_alias, resolve
+        from airflow_mlops_provider.registry.ledger import settle
+        from airflow_mlops_provider.registry.versions import CHALLENGER, by_number, resolve
 
+        check_model_name(self.model_name)
         with MlflowHook(self.mlflow_conn_id).open() as registry:
             version = resolve(registry, self.model_name, self.version, alias=CHALLENGER)
-            champion = by_alias(registry, self.model_name, CHAMPION)
-            if champion is not None and champion.version == version.version:
+            known = settle(registry, self.model_name, by=actor_of(context), now=now_text()).champion
+            if known is not None and known.is_same_as(version.reference()):
                 raise InputError(f"{version.label} is the champion itself: there is nothing to compare it with.")
-            ours = self._load(registry, version)
-            theirs = None if champion is None else self._load(registry, champion)
-            gates = resolve_gates(self._rendered_gates(), task=ours.evidence.task)
+            champion = None if known is None else by_number(registry, self.model_name, known.version)
         with open_data(self.render_data(self.data, context)) as source:
             fingerprint = source.fingerprint()
-            comparison = compare_on(
-                source.to_table(), challenger=ours, champion=theirs, confidence=self.confidence, seed=self.seed
-            )
+            table = source.to_table()
+        ours, theirs, files = self._load(version, champion, known, table)
+        gates = resolve_gates(self._rendered_gates(), task=ours.evidence.task)
+        comparison = compare_on(table, challenger=ours, champion=theirs, confidence=self.confidence, seed=self.seed)
         if champion is not None and any(one.key == "shadow_windows_min" for one in gates):
             comparison = self._with_shadow(comparison, version, champion, theirs)
         self.log.info("%d rows judged, %d left out", comparison.rows, comparison.evidence.rows_left_out)
         verdict = decide(comparison.evidence, gates)
         for one in verdict.results:
             self.log.info("%s %s: %s", "passed" if one.passed else "FAILED", one.gate, one.message)
-        return self._record(context, version, champion, verdict, comparison, gates, fingerprint)
+        return self._record(context, version, champion, verdict, comparison, gates, fingerprint, files)
+
+    def _load(
+        self, version: Version, champion: Version | None, known: VersionRef | None, table: pa.Table
+    ) -> tuple[Contender, Contender | None, LoadedModel]:
+        from airflow_mlops_provider.registry.trial import Loading, TrialLimits
+
+        limits = TrialLimits(memory_megabytes=self.trial_memory_megabytes, cpu_seconds=self.trial_cpu_seconds)
+        loading = Loading(trusted_types=self.trusted_types, allow_pickle=self.allow_pickle, limits=limits)
+        with MlflowHook(self.mlflow_conn_id).open() as registry:
+            ours, files = load_contender(registry, version, known_sha256=None, table=table, loading=loading)
+            if champion is None or known is None:
+                return ours, None, files
+            theirs, _ = load_contender(
+                registry, champion, known_sha256=known.manifest_sha256, table=table, loading=loading
+            )
+        return ours, theirs, files
 
     def _with_shadow(
         self, comparison: Comparison, version: Version, champion: Version, theirs: Contender | None
@@ -140,20 +172,6 @@ class EvaluateModelOperator(MLOpsOperator):
         shown = record(list(windows.values()), metric=comparison.metric, confidence=self.confidence, seed=self.seed)
         return replace(comparison, evidence=replace(comparison.evidence, shadow=shown))
 
-    def _load(self, registry: Registry, version: Version) -> Contender:
-        from airflow_mlops_provider.registry.evidence import read_evidence
-        from airflow_mlops_provider.registry.models import load_model
-
-        evidence, training_rows = read_evidence(
-            registry, run_id=version.run_id, version=version.version, model_name=version.model_name
-        )
-        model, size = load_model(
-            registry, model_name=version.model_name, version=version.version, trusted_types=self.trusted_types
-        )
-        return Contender(
-            label=version.label, model=model, evidence=evidence, training_rows=training_rows, size_bytes=size
-        )
-
     def _rendered_gates(self) -> Any:
         if not isinstance(self.gates, str):
             return self.gates
@@ -173,13 +191,13 @@ class EvaluateModelOperator(MLOpsOperator):
         comparison: Comparison,
         gates: Sequence[Gate],
         fingerprint: Fingerprint,
+        files: LoadedModel,
     ) -> dict[str, Any]:
         from airflow_mlops_provider.registry.blessings import write_blessing
         from airflow_mlops_provider.registry.runs import logged_run
         from airflow_mlops_provider.reports.blessing import blessing_report
         from airflow_mlops_provider.reports.figures import prediction_figures
 
-        ti = context["ti"]
         blessing = {
             "schema": 1,
             **verdict.to_dict(),
@@ -187,8 +205,10 @@ class EvaluateModelOperator(MLOpsOperator):
             "version": version.version,
             "model_id": version.model_id,
             "champion_version": None if champion is None else champion.version,
-            "evaluated_at": datetime.now(UTC).isoformat(),
-            "evaluated_by": {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id},
+            "manifest_sha256": files.manifest.sha256,
+            "format": "pickle" if files.pickled else "skops",
+            "evaluated_at": now_text(),
+            "evaluated_by": actor_of(context),
             "confidence": self.confidence,
             "seed": self.seed,
             "fingerprint": fingerprint.to_dict(),
@@ -208,6 +228,8 @@ class EvaluateModelOperator(MLOpsOperator):
             run.log_metrics(comparison.flat_metrics())
             run.log_text(blessing_report(blessing, figures), REPORT)
             write_blessing(run, version, blessing)
+            if not verdict.passed:
+                self._enter_rejection(registry, context, version.reference(files.manifest.sha256), verdict, run.run_id)
             return {
                 "passed": verdict.passed,
                 "reasons": list(verdict.reasons),
@@ -225,3 +247,21 @@ class EvaluateModelOperator(MLOpsOperator):
                 "report_url": run.url(REPORT),
                 "model_version_url": registry.version_url(model_name=version.model_name, version=version.version),
             }
+
+    def _enter_rejection(
+        self, registry: Registry, context: Context, subject: VersionRef, verdict: Verdict, run_id: str
+    ) -> None:
+        from airflow_mlops_provider.core.ledger_entry import Draft
+        from airflow_mlops_provider.registry.ledger import enter
+
+        actor, now = actor_of(context), now_text()
+        draft = Draft(
+            kind="reject",
+            by=actor,
+            at=now,
+            reason="; ".join(verdict.reasons),
+            subject=subject,
+            details={"evaluation_run_id": run_id},
+        )
+        op = op_of(context, self.model_name)
+        enter(registry, self.model_name, op=op, decide=lambda _: draft, by=actor, now=now)

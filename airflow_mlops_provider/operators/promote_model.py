@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops_provider.core.names import check_model_name
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.base import MLOpsOperator
+from airflow_mlops_provider.operators.effects import actor_of, now_text, op_of
 from airflow_mlops_provider.operators.model_events import emit, model_outlet
 from airflow_mlops_provider.operators.tracking import primary_metric
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 class PromoteModelOperator(MLOpsOperator):
     """Move the alias ``champion`` to a version whose blessing was made against the present champion.
+
+    The move is entered in the model's ledger, once however often the task is tried, and the alias follows. The files of
+    the version must be those that were evaluated. A champion that somebody set by hand is entered too, and counts.
 
     Parameters
     ----------
@@ -48,18 +52,14 @@ class PromoteModelOperator(MLOpsOperator):
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Promote, or say why not."""
-        from airflow_mlops_provider.registry.promotion import promote
-        from airflow_mlops_provider.registry.versions import CHALLENGER, CHAMPION, resolve
+        from airflow_mlops_provider.registry.promotion import promote, version_to_promote
+        from airflow_mlops_provider.registry.versions import CHAMPION
 
-        ti = context["ti"]
+        check_model_name(self.model_name)
+        op = op_of(context, self.model_name)
         with MlflowHook(self.mlflow_conn_id).open() as registry:
-            version = resolve(registry, self.model_name, self.version, alias=CHALLENGER)
-            outcome = promote(
-                registry,
-                version,
-                promoted_by={"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id},
-                now=datetime.now(UTC).isoformat(),
-            )
+            version = version_to_promote(registry, self.model_name, self.version, op=op)
+            outcome = promote(registry, version, promoted_by=actor_of(context), now=now_text(), op=op)
             url = registry.version_url(model_name=self.model_name, version=version.version)
         result = {
             "passed": outcome.promoted,

@@ -1,13 +1,11 @@
-"""What every training task does with a trained model: log it with its evidence, register it, tell who waits for it.
+"""What a training leaves on record: numbers and tags of its run, tags of its version, the evidence, the figures.
 
 Shared by the operator and the TaskFlow decorator, so that a model trained by a function is tracked like any other.
 """
 
 from __future__ import annotations
 
-import logging
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from math import isfinite
@@ -15,114 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.specs import Fingerprint, TrainSettings
-from airflow_mlops_provider.hooks.mlflow import MlflowHook
-from airflow_mlops_provider.operators.scoring_model import store_example
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops_provider.registry.evidence import TrainingEvidence
     from airflow_mlops_provider.registry.runs import LoggedRun
-    from airflow_mlops_provider.registry.versions import Version
     from airflow_mlops_provider.training.train import Trained
 
-log = logging.getLogger(__name__)
 # MLflow cuts parameters at 6,000 characters; a longer one stays whole in the evidence.
 MAX_PARAM_CHARACTERS = 500
-_NOT_IN_KEYS = re.compile(r"[^\w. :/-]", re.ASCII)
-
-
-def track(
-    context: Context,
-    trained: Trained,
-    *,
-    mlflow_conn_id: str,
-    experiment_name: str,
-    model_name: str,
-    fingerprint: Fingerprint,
-    settings: TrainSettings,
-    trusted_types: tuple[str, ...],
-    operator: str,
-) -> dict[str, Any]:
-    """Log and register a trained model.
-
-    Parameters
-    ----------
-    context : Context
-        Of the running task.
-    trained : Trained
-        The model and what is known of it.
-    mlflow_conn_id, experiment_name, model_name : str
-        Where to.
-    fingerprint : Fingerprint
-        Of the data.
-    settings : TrainSettings
-        It was trained with.
-    trusted_types : tuple of str
-        Types in the model that the user vouches for.
-    operator : str
-        Name of the operator, for the run's tags.
-
-    Returns
-    -------
-    dict
-        The XCom: ``model_name, version, run_id, experiment_id, model_uri, run_url, report_url, model_version_url,
-        metric, metrics, baseline, candidate, candidates, rows, digest, fingerprint``.
-    """
-    from airflow_mlops_provider.registry.evidence import write_evidence
-    from airflow_mlops_provider.registry.models import log_model, write_model
-    from airflow_mlops_provider.registry.reference import write_reference
-    from airflow_mlops_provider.registry.runs import logged_run
-    from airflow_mlops_provider.registry.versions import register
-    from airflow_mlops_provider.reports.training import training_report
-
-    with tempfile.TemporaryDirectory(prefix="mlops-training-") as folder:
-        evidence = evidence_of(trained, settings=settings, fingerprint=fingerprint, dag_folder=_dag_folder(context))
-        # Refused types and a full disk show here, before anything is left in MLflow.
-        size = write_model(
-            trained.model,
-            Path(folder) / "model",
-            kinds=evidence.kinds,
-            task=evidence.task,
-            requirements=evidence.requirements,
-            trusted_types=trusted_types,
-        )
-        evidence = evidence.with_size(size)
-        figures = figures_of(trained, seed=settings.seed)
-        with MlflowHook(mlflow_conn_id).open() as registry:
-            tags = {**context_tags(context, operator), "mlops.model_name": model_name}
-            with logged_run(
-                registry, experiment_name=experiment_name, run_name=f"train {model_name}", tags=tags
-            ) as run:
-                _log_numbers(run, trained, evidence, fingerprint, settings)
-                write_evidence(run, evidence, trained.prepared.training_rows)
-                write_reference(
-                    run,
-                    rows=trained.prepared.table.select([*evidence.kinds, evidence.target]),
-                    features=list(evidence.kinds),
-                    predictions=trained.predictions,
-                    model_name=model_name,
-                    sample_rows=settings.reference_sample_rows,
-                )
-                store_example(run, trained.model, evidence)
-                for name, svg in figures.items():
-                    run.log_text(svg, f"figures/{name}")
-                report = training_report(model_name=model_name, evidence=evidence.to_dict(), figures=figures)
-                run.log_text(report, REPORT)
-                model_id = log_model(run, Path(folder) / "model", params=trained.result.params)
-                version = register(
-                    registry,
-                    model_name=model_name,
-                    model_id=model_id,
-                    run_id=run.run_id,
-                    tags=_version_tags(evidence),
-                    description=f"{evidence.candidate}, trained by {context['dag'].dag_id}.",
-                )
-                log.info("Registered %s as challenger", version.label)
-            return _result(run, version, evidence)
-
-
 REPORT = "reports/training.html"
+_NOT_IN_KEYS = re.compile(r"[^\w. :/-]", re.ASCII)
 
 
 def context_tags(context: Context, operator: str) -> dict[str, str]:
@@ -195,9 +97,10 @@ def figures_of(trained: Trained, *, seed: int) -> dict[str, str]:
     }
 
 
-def _log_numbers(
+def log_numbers(
     run: LoggedRun, trained: Trained, evidence: TrainingEvidence, fingerprint: Fingerprint, settings: TrainSettings
 ) -> None:
+    """Log parameters, metrics, data and tags of a training."""
     run.log_params(
         {
             "candidate": evidence.candidate,
@@ -247,7 +150,8 @@ def primary_metric(tags: Mapping[str, str]) -> dict[str, Any]:
     return {"metric": name, "metrics": {name: value}}
 
 
-def _version_tags(evidence: TrainingEvidence) -> dict[str, str]:
+def version_tags(evidence: TrainingEvidence) -> dict[str, str]:
+    """Return the tags of a version: what the MLflow UI shows of its training."""
     primary = evidence.metrics[evidence.metric]
     return {
         "mlops.primary_metric": evidence.metric,
@@ -260,29 +164,8 @@ def _version_tags(evidence: TrainingEvidence) -> dict[str, str]:
     }
 
 
-def _result(run: LoggedRun, version: Version, evidence: TrainingEvidence) -> dict[str, Any]:
-    brief = {name: {key: one[key] for key in ("value", "lower", "upper")} for name, one in evidence.metrics.items()}
-    return {
-        "model_name": version.model_name,
-        "version": version.version,
-        "model_uri": f"models:/{version.model_name}/{version.version}",
-        "run_id": run.run_id,
-        "experiment_id": run.experiment_id,
-        "run_url": run.url(),
-        "report_url": run.url(REPORT),
-        "model_version_url": run.registry.version_url(model_name=version.model_name, version=version.version),
-        "metric": evidence.metric,
-        "metrics": brief,
-        "baseline": {name: one["value"] for name, one in evidence.baseline_metrics.items()},
-        "candidate": evidence.candidate,
-        "candidates": [{"name": one["name"], "mean": one["mean"]} for one in evidence.candidates],
-        "rows": {"training": evidence.rows, "holdout": evidence.holdout_rows},
-        "digest": evidence.digest,
-        "fingerprint": dict(evidence.fingerprint),
-    }
-
-
-def _dag_folder(context: Context) -> Path:
+def dag_folder(context: Context) -> Path:
+    """Return where the DAG's file is."""
     fileloc = getattr(context["dag"], "fileloc", None)
     return Path(fileloc).parent if fileloc else Path.cwd()
 

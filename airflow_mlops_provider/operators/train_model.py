@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.metrics import find
+from airflow_mlops_provider.core.names import check_model_name
 from airflow_mlops_provider.core.specs import Search, Split, Task, TrainSettings, candidates_of, from_mapping
 from airflow_mlops_provider.hooks.data import open_data
 from airflow_mlops_provider.operators.base import MLOpsOperator
 from airflow_mlops_provider.operators.model_events import emit, model_outlet
-from airflow_mlops_provider.operators.tracking import track
+from airflow_mlops_provider.operators.train_once import Training, train_once
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -62,6 +63,11 @@ class TrainModelOperator(MLOpsOperator):
         Training rows to keep with the version as they are, for drift checks that need rows; 0 keeps none.
     trusted_types : sequence of str
         Types in the model, beyond scikit-learn's own, that may be saved and loaded.
+    allow_pickle : bool, default False
+        Save a model that holds other types as a pickle, which whoever loads it must allow too.
+    force_new : bool, default False
+        A task that is tried again takes over what its earlier try trained, and fails when data, settings or code are
+        others by then. True makes another version in that case.
     **kwargs
         See :class:`~airflow_mlops_provider.operators.base.MLOpsOperator`.
 
@@ -99,6 +105,8 @@ class TrainModelOperator(MLOpsOperator):
         preprocessing: Any = "auto",
         reference_sample_rows: int = 0,
         trusted_types: Sequence[str] = (),
+        allow_pickle: bool = False,
+        force_new: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -122,12 +130,13 @@ class TrainModelOperator(MLOpsOperator):
             reference_sample_rows=reference_sample_rows,
         )
         self.trusted_types = tuple(trusted_types)
+        self.allow_pickle = allow_pickle
+        self.force_new = force_new
         self.outlet = model_outlet(model_name)
         self.outlets = [*self.outlets, self.outlet]
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Train, log and register."""
-        from airflow_mlops_provider.registry.versions import check_model_name
         from airflow_mlops_provider.training.train import train
 
         check_model_name(self.model_name)
@@ -135,24 +144,29 @@ class TrainModelOperator(MLOpsOperator):
         with open_data(self.render_data(self.data, context)) as source:
             fingerprint = source.fingerprint()
             self.log.info("Read %s: %d rows, SHA-256 %s", fingerprint.uri, fingerprint.rows, fingerprint.sha256)
-            trained = train(
-                source.to_table(),
-                target=self.target,
-                candidates=candidates,
+            training = Training(
+                mlflow_conn_id=self.mlflow_conn_id,
+                experiment_name=self.experiment_name,
+                model_name=self.model_name,
+                operator=type(self).__name__,
+                fingerprint=fingerprint,
                 settings=self.settings,
-                log=self.log.info,
+                identity={"target": self.target, "estimator": self.estimator},
+                trusted_types=self.trusted_types,
+                allow_pickle=self.allow_pickle,
+                force_new=self.force_new,
             )
-        result = track(
-            context,
-            trained,
-            mlflow_conn_id=self.mlflow_conn_id,
-            experiment_name=self.experiment_name,
-            model_name=self.model_name,
-            fingerprint=fingerprint,
-            settings=self.settings,
-            trusted_types=self.trusted_types,
-            operator=type(self).__name__,
-        )
+            result = train_once(
+                context,
+                training,
+                lambda: train(
+                    source.to_table(),
+                    target=self.target,
+                    candidates=candidates,
+                    settings=self.settings,
+                    log=self.log.info,
+                ),
+            )
         emit_version(context, self.outlet, result)
         return result
 

@@ -26,13 +26,13 @@ from airflow_mlops_provider.core.ledger_entry import MOVES, Draft, Entry, Versio
 from airflow_mlops_provider.core.op_key import derived_key
 from airflow_mlops_provider.registry.ledger_claims import PREFIX, Claim, sweep
 from airflow_mlops_provider.registry.ledger_store import Book, append, patiently, read_book
+from airflow_mlops_provider.registry.versions import CHAMPION, from_mlflow
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.session import Registry
 
 log = logging.getLogger(__name__)
 
-CHAMPION = "champion"
 # Each lost race means that somebody else got on, so this only ends a loop that a defect would make endless.
 MAX_RACES = 1000
 LOOK_AGAIN_SECONDS = 1.0
@@ -230,12 +230,7 @@ def reference(registry: Registry, model_name: str, version: str) -> VersionRef |
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
-    return VersionRef(
-        version=str(found.version),
-        created_ms=int(found.creation_timestamp),
-        run_id=found.run_id or None,
-        model_id=getattr(found, "model_id", None) or None,
-    )
+    return from_mlflow(found).reference()
 
 
 def _what_is_gone(registry: Registry, model_name: str, head: VersionRef) -> str | None:

@@ -1,78 +1,34 @@
 """Model files: written as skops, read by our own code against our own list of types.
 
 MLflow would load whatever the artifact's own MLmodel file asks for, a pickle included. Nothing here believes what an
-artifact says of itself: the file name is fixed, the format is fixed, and the types it may hold are listed below.
+artifact says of itself: the file name is fixed, the format is fixed, and the types it may hold are listed. A
+pickle is written and read only where the user asks for it, because reading one runs code of the file's choice.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import stat
-import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.registry.manifest import Manifest, manifest_of
+from airflow_mlops_provider.registry.model_files import fetched, manifest_param, recorded_manifest, verified_manifest
+from airflow_mlops_provider.registry.trusted_types import TRUSTED_TYPES
+from airflow_mlops_provider.registry.versions import Version, by_number
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.runs import LoggedRun
     from airflow_mlops_provider.registry.session import Registry
 
 MODEL_FILE = "model.skops"
-# What scikit-learn's own estimators hold beyond what skops trusts by default. Each is plain data, a compiled container
-# of it, or a pure function of arrays; none runs code of the file's choice when it is built.
-TRUSTED_TYPES = (
-    "builtins.object",
-    "numpy.dtype",
-    "sklearn._loss.loss.HalfTweedieLoss",
-    "sklearn._loss.loss.HalfTweedieLossIdentity",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.compose._column_transformer.make_column_selector",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-    "sklearn.feature_selection._mutual_info.mutual_info_classif",
-    "sklearn.feature_selection._mutual_info.mutual_info_regression",
-    "sklearn.feature_selection._univariate_selection.chi2",
-    "sklearn.feature_selection._univariate_selection.f_classif",
-    "sklearn.feature_selection._univariate_selection.f_regression",
-    "sklearn.gaussian_process.kernels.ConstantKernel",
-    "sklearn.gaussian_process.kernels.DotProduct",
-    "sklearn.gaussian_process.kernels.ExpSineSquared",
-    "sklearn.gaussian_process.kernels.Exponentiation",
-    "sklearn.gaussian_process.kernels.Matern",
-    "sklearn.gaussian_process.kernels.PairwiseKernel",
-    "sklearn.gaussian_process.kernels.Product",
-    "sklearn.gaussian_process.kernels.RBF",
-    "sklearn.gaussian_process.kernels.RationalQuadratic",
-    "sklearn.gaussian_process.kernels.Sum",
-    "sklearn.gaussian_process.kernels.WhiteKernel",
-    "sklearn.impute._iterative.IterativeImputer",
-    "sklearn.impute._iterative._ImputerTriplet",
-    "sklearn.metrics._classification.balanced_accuracy_score",
-    "sklearn.metrics._dist_metrics.CanberraDistance64",
-    "sklearn.metrics._dist_metrics.ChebyshevDistance64",
-    "sklearn.metrics._dist_metrics.EuclideanDistance64",
-    "sklearn.metrics._dist_metrics.ManhattanDistance64",
-    "sklearn.metrics._dist_metrics.MinkowskiDistance64",
-    "sklearn.metrics._scorer._CurveScorer",
-    "sklearn.metrics._scorer._PassthroughScorer",
-    "sklearn.metrics._scorer._Scorer",
-    "sklearn.model_selection._split.KFold",
-    "sklearn.model_selection._split.StratifiedKFold",
-    "sklearn.multiclass._ConstantPredictor",
-    "sklearn.neighbors._ball_tree.BallTree",
-    "sklearn.neighbors._kd_tree.KDTree",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-    "sklearn.tree._tree.Tree",
-    "sklearn.utils._bunch.Bunch",
-    "sklearn.utils._metadata_requests.MetadataRequest",
-    "sklearn.utils._metadata_requests.MethodMetadataRequest",
-)
+PICKLE_FILE = "model.pkl"
 
 
 def write_model(
@@ -83,6 +39,7 @@ def write_model(
     task: str,
     requirements: Sequence[str],
     trusted_types: Sequence[str] = (),
+    allow_pickle: bool = False,
 ) -> int:
     """Write a fitted model as an MLflow model directory.
 
@@ -100,6 +57,8 @@ def write_model(
         Pinned requirements; given, so that MLflow need not start a process to infer them.
     trusted_types : sequence of str
         Types beyond :data:`TRUSTED_TYPES` that the user vouches for.
+    allow_pickle : bool, default False
+        Write a model that holds other types as a pickle, instead of refusing it.
 
     Returns
     -------
@@ -120,28 +79,27 @@ def write_model(
         ColSpec("double" if kind == "numeric" else "string", name, required=False) for name, kind in kinds.items()
     ]
     output = ColSpec("double" if task == "regression" else "string", "prediction")
-    try:
+
+    def save(**how: Any) -> None:
         with _quiet_skops():
             mlflow.sklearn.save_model(
                 model,
                 str(directory),
-                serialization_format="skops",
-                skops_trusted_types=[*TRUSTED_TYPES, *trusted_types],
                 signature=ModelSignature(inputs=Schema(columns), outputs=Schema([output])),
                 pip_requirements=list(requirements),
+                **how,
             )
+
+    try:
+        save(serialization_format="skops", skops_trusted_types=[*TRUSTED_TYPES, *trusted_types])
     except MlflowException as error:
         if isinstance(error.__cause__, OSError):
             raise error.__cause__ from error
-        raise _refusal(model, trusted_types, error) from error
-    return _size(directory)
-
-
-def _size(directory: Path) -> int:
-    """Return the size of the model's files, without the one that MLflow adds when they are fetched."""
-    return sum(
-        path.stat().st_size for path in directory.rglob("*") if path.is_file() and path.name != "registered_model_meta"
-    )
+        if not allow_pickle:
+            raise _refusal(model, trusted_types, error) from error
+        shutil.rmtree(directory, ignore_errors=True)
+        save(serialization_format="cloudpickle")
+    return manifest_of(directory).size_bytes
 
 
 def _refusal(model: Any, trusted_types: Sequence[str], error: Exception) -> InputError:
@@ -149,7 +107,9 @@ def _refusal(model: Any, trusted_types: Sequence[str], error: Exception) -> Inpu
     try:
         with _quiet_skops() as skops_io:
             needed = skops_io.get_untrusted_types(data=skops_io.dumps(model))
-        _require_trusted(needed, trusted_types, where="The model")
+        unknown = _untrusted(needed, trusted_types)
+        if unknown:
+            raise _not_trusted("The model", unknown)
     except InputError as refused:
         return refused
     except Exception as reason:
@@ -174,13 +134,15 @@ def _quiet_skops() -> Iterator[Any]:
         yield skops.io
 
 
-def _require_trusted(needed: Sequence[str], trusted_types: Sequence[str], *, where: str) -> None:
-    unknown = sorted(set(needed) - set(TRUSTED_TYPES) - set(trusted_types))
-    if unknown:
-        raise InputError(
-            f"{where} holds types that are not trusted: {', '.join(unknown)}. "
-            "Hint: use scikit-learn's own parts, or list types you vouch for in trusted_types."
-        )
+def _untrusted(needed: Sequence[str], trusted_types: Sequence[str]) -> list[str]:
+    return sorted(set(needed) - set(TRUSTED_TYPES) - set(trusted_types))
+
+
+def _not_trusted(where: str, unknown: Sequence[str]) -> InputError:
+    return InputError(
+        f"{where} holds types that are not trusted: {', '.join(unknown)}. "
+        "Hint: use scikit-learn's own parts, list types you vouch for in trusted_types, or set allow_pickle=True."
+    )
 
 
 def log_model(run: LoggedRun, directory: Path, *, params: Mapping[str, Any]) -> str:
@@ -205,61 +167,129 @@ def log_model(run: LoggedRun, directory: Path, *, params: Mapping[str, Any]) -> 
         client.finalize_logged_model(logged.model_id, "FAILED")
         raise
     client.finalize_logged_model(logged.model_id, "READY")
+    # Last, so that a run that has it has everything, and a later try may go on from there.
+    run.log_params(manifest_param(model_id=str(logged.model_id), manifest=manifest_of(directory)))
     return str(logged.model_id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A version in memory.
+
+    Parameters
+    ----------
+    model : fitted estimator
+    manifest : Manifest
+        Of the files it was read from.
+    pickled : bool
+        Whether it came from a pickle.
+    """
+
+    model: Any
+    manifest: Manifest
+    pickled: bool
+
+
 def load_model(
-    registry: Registry, *, model_name: str, version: str, trusted_types: Sequence[str] = ()
+    registry: Registry, *, model_name: str, version: str, trusted_types: Sequence[str] = (), allow_pickle: bool = False
 ) -> tuple[Any, int]:
-    """Load a model version.
+    """Return the model of a version, and the size of its files in bytes; see :func:`load_version`."""
+    found = by_number(registry, model_name, version)
+    loaded = load_version(registry, found, trusted_types=trusted_types, allow_pickle=allow_pickle)
+    return loaded.model, loaded.manifest.size_bytes
+
+
+def load_version(
+    registry: Registry,
+    version: Version,
+    *,
+    trusted_types: Sequence[str] = (),
+    allow_pickle: bool = False,
+    expected_sha256: str | None = None,
+    trial: Callable[[Path], None] | None = None,
+) -> LoadedModel:
+    """Fetch, check, try and load a version.
 
     Parameters
     ----------
     registry : Registry
         An open session.
-    model_name, version : str
-        Which.
+    version : Version
+        Which; its files must be those that were trained, if that was written down.
     trusted_types : sequence of str
         Types beyond :data:`TRUSTED_TYPES` that the user vouches for.
-
-    Returns
-    -------
-    fitted estimator, size of its files in bytes
+    allow_pickle : bool, default False
+        Whether a pickled model may be loaded.
+    expected_sha256 : str, optional
+        Of the manifest that a blessing or the ledger names.
+    trial : callable of Path, optional
+        Called with the checked files before they are loaded here; see
+        :func:`airflow_mlops_provider.registry.trial.try_model`.
 
     Raises
     ------
     InputError
-        The files are missing, damaged, of another format, or hold types that nobody vouches for.
+        The files are missing, damaged, changed, of another format, or hold types that nobody vouches for.
     """
-    import mlflow.artifacts
-    from mlflow.exceptions import MlflowException
-
-    where = f"Version {version} of model {model_name!r}"
-    with tempfile.TemporaryDirectory(prefix="mlops-model-") as folder:
-        try:
-            downloaded = mlflow.artifacts.download_artifacts(
-                artifact_uri=f"models:/{model_name}/{version}", dst_path=folder, tracking_uri=registry.server.uri
-            )
-        except MlflowException:
-            raise
-        except OSError as error:
-            raise InputError(f"{where}: its files cannot be fetched: {error}.") from error
-        root = Path(downloaded)
-        return _read(root / MODEL_FILE, where=where, trusted_types=trusted_types), _size(root)
+    with fetched(registry, version) as directory:
+        asked_for = expected_sha256 is not None or trial is not None or allow_pickle
+        if not asked_for and recorded_manifest(registry, run_id=version.run_id) is None:
+            manifest = manifest_of(directory)
+        else:
+            manifest = verified_manifest(registry, version, directory, expected_sha256=expected_sha256)
+        if trial is not None:
+            trial(directory)
+        model = read_model(directory, where=version.title, trusted_types=trusted_types, allow_pickle=allow_pickle)
+    return LoadedModel(model=model, manifest=manifest, pickled=MODEL_FILE not in manifest.files)
 
 
-def _read(path: Path, *, where: str, trusted_types: Sequence[str]) -> Any:
-    if not path.exists() or not stat.S_ISREG(os.lstat(path).st_mode):
+def read_model(directory: Path, *, where: str, trusted_types: Sequence[str] = (), allow_pickle: bool = False) -> Any:
+    """Read the model in a local directory; see :func:`load_version`.
+
+    Parameters
+    ----------
+    directory : Path
+        The model's files.
+    where : str
+        Name of the model for messages, at the beginning of a sentence.
+    """
+    path = directory / MODEL_FILE
+    if not _is_plain_file(path):
+        if _is_plain_file(directory / PICKLE_FILE) and not path.exists():
+            return _read_pickle(directory / PICKLE_FILE, where=where, allow_pickle=allow_pickle)
         raise InputError(
             f"{where} has no {MODEL_FILE}: it was not saved by this package, or its files were changed. "
             "Hint: only skops files are loaded; train the model with TrainModelOperator."
         )
     try:
         with _quiet_skops() as skops_io:
-            _require_trusted(skops_io.get_untrusted_types(file=path), trusted_types, where=where)
+            unknown = _untrusted(skops_io.get_untrusted_types(file=path), trusted_types)
+            if unknown:
+                raise _not_trusted(where, unknown)
             return skops_io.load(path, trusted=[*TRUSTED_TYPES, *trusted_types])
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:
         # A damaged or foreign file fails in the zip, the JSON, NumPy or scikit-learn; for the caller it is one thing.
         raise InputError(f"{where}: its file {MODEL_FILE} cannot be read: {type(error).__name__}: {error}.") from error
+
+
+def _read_pickle(path: Path, *, where: str, allow_pickle: bool) -> Any:
+    if not allow_pickle:
+        raise InputError(
+            f"{where} is a pickle, and reading one runs whatever code it holds. "
+            "Hint: train it with scikit-learn's own parts; or set allow_pickle=True, if you trust who can write there."
+        )
+    import pickle
+
+    try:
+        with path.open("rb") as file:
+            return pickle.load(file)  # noqa: S301 - asked for, and its hash is that of the file that was trained
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise InputError(f"{where}: its file {PICKLE_FILE} cannot be read: {type(error).__name__}: {error}.") from error
+
+
+def _is_plain_file(path: Path) -> bool:
+    return path.exists() and stat.S_ISREG(os.lstat(path).st_mode)

@@ -1,14 +1,23 @@
-"""Moving the ``champion`` alias: the only function that does, so that how it is made safe is decided in one place."""
+"""Making a version champion: the only way to promote, so that how it is made safe is decided in one place.
+
+Whether a version deserves it was decided by its evaluation; here it is checked that the verdict still holds, of these
+very files and against this very champion, when the decision is entered into the ledger.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlops_provider.core.ledger import History
+from airflow_mlops_provider.core.ledger_entry import Draft, Entry, VersionRef
 from airflow_mlops_provider.registry.blessings import read_blessing
-from airflow_mlops_provider.registry.versions import CHALLENGER, CHAMPION, Version, by_alias
+from airflow_mlops_provider.registry.ledger import enter, read_history, settle
+from airflow_mlops_provider.registry.model_files import fetched, verified_manifest
+from airflow_mlops_provider.registry.versions import CHALLENGER, Version, by_number, resolve
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.session import Registry
@@ -25,11 +34,11 @@ class Promotion:
     reasons : tuple of str
         Why not; () when promoted.
     previous : str or None
-        Version that was champion before; for a version that is champion already, the one it once replaced.
+        Version that was champion before; for a version that is champion already, the one it replaced.
     verdict : str or None
         Of its blessing; None when it was never evaluated.
     changed : bool
-        False when it was champion already.
+        False when it was champion already, before any try of this task.
     """
 
     promoted: bool
@@ -39,7 +48,7 @@ class Promotion:
     changed: bool
 
 
-def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, str], now: str) -> Promotion:
+def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, str], now: str, op: str) -> Promotion:
     """Make a version champion when its blessing allows it.
 
     Parameters
@@ -52,6 +61,8 @@ def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, s
         DAG, run and task, for the record.
     now : str
         Time of the promotion, ISO 8601 in UTC.
+    op : str
+        Key of the effect; see :func:`airflow_mlops_provider.core.op_key.op_key`.
 
     Returns
     -------
@@ -62,43 +73,103 @@ def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, s
     Raises
     ------
     InputError
-        The blessing is damaged.
+        The blessing or the version's files are damaged, or the champion was deleted.
     """
-    champion = by_alias(registry, version.model_name, CHAMPION)
+    history = settle(registry, version.model_name, by=promoted_by, now=now).history
     blessing = read_blessing(registry, version)
     verdict = None if blessing is None else str(blessing["verdict"])
-    if champion is not None and champion.version == version.version:
-        previous = version.tags.get("mlops.previous_champion") or None
-        return Promotion(promoted=True, reasons=(), previous=previous, verdict=verdict, changed=False)
+    done = history.find(op)
+    if done is not None and done.kind == "promote":
+        _finish(registry, version, done)
+        return _promoted(done, verdict)
+    champion = history.champion
+    if champion is not None and champion.is_same_as(version.reference()):
+        head = history.head
+        before = None if head is None or head.previous is None else head.previous.version
+        return Promotion(promoted=True, reasons=(), previous=before, verdict=verdict, changed=False)
     reasons = _objections(blessing, champion, version)
-    previous = None if champion is None else champion.version
-    if reasons:
-        return Promotion(promoted=False, reasons=reasons, previous=previous, verdict=verdict, changed=False)
-    tags: dict[str, Any] = {
-        "mlops.promoted_at": now,
-        "mlops.promoted_by": json.dumps(dict(promoted_by)),
-        "mlops.previous_champion": previous or "",
-    }
+    if blessing is None or reasons:
+        return Promotion(promoted=False, reasons=reasons, previous=_number(champion), verdict=verdict, changed=False)
+    subject = version.reference(_proven(registry, version, blessing))
+    seen: list[tuple[str, ...]] = []
+
+    def decide(now_seen: History) -> Draft | None:
+        # Whoever was faster may have made another one champion: then the verdict is about a contest of yesterday.
+        seen.append(_objections(blessing, now_seen.champion, version))
+        reason = f"{verdict}, against champion {blessing['champion_version'] or 'none'}"
+        return None if seen[-1] else Draft(kind="promote", by=promoted_by, at=now, reason=reason, subject=subject)
+
+    entry = enter(registry, version.model_name, op=op, decide=decide, by=promoted_by, now=now)
+    if entry is None:
+        return Promotion(
+            promoted=False,
+            reasons=tuple(f"superseded: {one}" for one in seen[-1]),
+            previous=_number(settle(registry, version.model_name, by=promoted_by, now=now).champion),
+            verdict=verdict,
+            changed=False,
+        )
+    _finish(registry, version, entry)
+    return _promoted(entry, verdict)
+
+
+def version_to_promote(registry: Registry, model_name: str, wanted: str | int | None, *, op: str) -> Version:
+    """Return the version that an earlier try of the same task promoted, or else the wanted one, or the challenger.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    done = read_history(registry, model_name).find(op)
+    if done is not None and done.subject is not None:
+        # The challenger of now may be another one than that of the try before.
+        return by_number(registry, model_name, done.subject.version)
+    return resolve(registry, model_name, wanted, alias=CHALLENGER)
+
+
+def _promoted(entry: Entry, verdict: str | None) -> Promotion:
+    return Promotion(promoted=True, reasons=(), previous=_number(entry.previous), verdict=verdict, changed=True)
+
+
+def _number(champion: VersionRef | None) -> str | None:
+    return None if champion is None else champion.version
+
+
+def _proven(registry: Registry, version: Version, blessing: Mapping[str, Any]) -> str:
+    """Return the hash of the files' list after comparing the files with those that were evaluated."""
+    with fetched(registry, version) as directory:
+        return verified_manifest(registry, version, directory, expected_sha256=blessing["manifest_sha256"]).sha256
+
+
+def _finish(registry: Registry, version: Version, entry: Entry) -> None:
+    """Write what people look for in the MLflow UI; the ledger holds it, so nothing depends on that it succeeds."""
+    from mlflow.exceptions import MlflowException
+
     client = registry.client
-    # Written before the alias moves: a champion without a record of whom it replaced could not be rolled back.
-    for key, value in tags.items():
-        client.set_model_version_tag(version.model_name, version.version, key, value)
-    client.set_registered_model_alias(version.model_name, CHAMPION, version.version)
-    challenger = by_alias(registry, version.model_name, CHALLENGER)
-    if challenger is not None and challenger.version == version.version:
-        client.delete_registered_model_alias(version.model_name, CHALLENGER)
-    return Promotion(promoted=True, reasons=(), previous=previous, verdict=verdict, changed=True)
+    tags = {
+        "mlops.promoted_at": entry.at,
+        "mlops.promoted_by": json.dumps(dict(entry.by)),
+        "mlops.previous_champion": _number(entry.previous) or "",
+    }
+    with suppress(MlflowException):
+        for key, value in tags.items():
+            client.set_model_version_tag(version.model_name, version.version, key, value)
+        aliases = client.get_registered_model(version.model_name).aliases or {}
+        if str(aliases.get(CHALLENGER)) == version.version:
+            client.delete_registered_model_alias(version.model_name, CHALLENGER)
 
 
-def _objections(blessing: Mapping[str, Any] | None, champion: Version | None, version: Version) -> tuple[str, ...]:
+def _objections(blessing: Mapping[str, Any] | None, champion: VersionRef | None, version: Version) -> tuple[str, ...]:
     if blessing is None:
         return (f"{version.label} was never evaluated: run EvaluateModelOperator first",)
     if not blessing["passed"]:
         return (f"{version.label} is not blessed: {'; '.join(blessing['reasons'])}",)
-    present = None if champion is None else champion.version
+    present = _number(champion)
     if blessing["champion_version"] != present:
         return (
             f"{version.label} was evaluated against champion {blessing['champion_version'] or 'none'}, "
             f"but the champion is {present or 'none'} now: evaluate it again",
         )
+    if not blessing.get("manifest_sha256"):
+        return (f"{version.label} was evaluated without a check of its files: evaluate it again",)
     return ()

@@ -1,12 +1,13 @@
-"""Registered versions and their aliases: making one, finding one, moving an alias; never decides which should serve."""
+"""Registered versions and their aliases: finding one; never makes one and never decides which should serve."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.ledger_entry import VersionRef
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-# Of MLflow's database schema; PostgreSQL refuses longer names, SQLite does not.
-MAX_NAME_CHARACTERS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +32,8 @@ class Version:
         MLflow's id of its files.
     tags : mapping of str to str
         Its tags.
+    created_ms : int
+        When it was made, in milliseconds since 1970.
     """
 
     model_name: str
@@ -40,50 +41,27 @@ class Version:
     run_id: str | None
     model_id: str | None
     tags: Mapping[str, str]
+    created_ms: int = 0
 
     @property
     def label(self) -> str:
         """How messages name it."""
         return f"version {self.version} of model {self.model_name!r}"
 
+    @property
+    def title(self) -> str:
+        """How messages name it at the beginning of a sentence."""
+        return f"V{self.label[1:]}"
 
-def check_model_name(model_name: Any) -> None:
-    """Raise :class:`InputError` for a name that MLflow would refuse, so that nobody trains an hour for it."""
-    if not isinstance(model_name, str) or not model_name.strip() or len(model_name) > MAX_NAME_CHARACTERS:
-        raise InputError(f"model_name must be a text of 1 to {MAX_NAME_CHARACTERS} characters; got {model_name!r}.")
-    if any(character in model_name for character in "/:") or model_name == "." or model_name.startswith(".."):
-        raise InputError(f"model_name must be no path and hold no '/' or ':' (MLflow's rule); got {model_name!r}.")
-
-
-def register(
-    registry: Registry, *, model_name: str, model_id: str, run_id: str, tags: Mapping[str, Any], description: str
-) -> Version:
-    """Register a logged model as a new version and make it the challenger.
-
-    Returns
-    -------
-    Version
-        The new version.
-    """
-    from mlflow.exceptions import MlflowException
-
-    client = registry.client
-    try:
-        client.create_registered_model(model_name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    made = client.create_model_version(
-        model_name,
-        source=f"models:/{model_id}",
-        run_id=run_id,
-        model_id=model_id,
-        tags={key: str(value) for key, value in tags.items()},
-        description=description,
-    )
-    version = _version(made)
-    client.set_registered_model_alias(model_name, CHALLENGER, version.version)
-    return version
+    def reference(self, manifest_sha256: str | None = None) -> VersionRef:
+        """Return what a ledger keeps of it, with the hash of its files' list when they were checked."""
+        return VersionRef(
+            version=self.version,
+            created_ms=self.created_ms,
+            run_id=self.run_id,
+            model_id=self.model_id,
+            manifest_sha256=manifest_sha256,
+        )
 
 
 def by_alias(registry: Registry, model_name: str, alias: str) -> Version | None:
@@ -121,7 +99,7 @@ def by_number(registry: Registry, model_name: str, version: str) -> Version:
     if not str(version).isdigit():
         raise InputError(f"Version of model {model_name!r} must be a number; got {version!r}.")
     try:
-        return _version(registry.client.get_model_version(model_name, str(version)))
+        return from_mlflow(registry.client.get_model_version(model_name, str(version)))
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             raise InputError(
@@ -158,11 +136,13 @@ def _model_id(found: ModelVersion) -> str | None:
     return source.removeprefix("models:/") if is_logged_model else None
 
 
-def _version(found: ModelVersion) -> Version:
+def from_mlflow(found: ModelVersion) -> Version:
+    """Return what MLflow's client found in our terms."""
     return Version(
         model_name=found.name,
         version=str(found.version),
         run_id=found.run_id or None,
         model_id=_model_id(found),
         tags=dict(found.tags or {}),
+        created_ms=int(found.creation_timestamp or 0),
     )

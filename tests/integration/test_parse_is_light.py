@@ -26,6 +26,8 @@ ARGUMENTS = {
     "TrainModelDecoratedOperator": "python_callable=lambda X, y: X, model_name='churn', data='a.csv', target='y'",
     "EvaluateModelOperator": "model_name='churn', data='a.csv'",
     "PromoteModelOperator": "model_name='churn'",
+    "RollbackModelOperator": "model_name='churn', reason='worse'",
+    "ModelHistoryOperator": "model_name='churn'",
     "SmokeTestModelOperator": "model_name='churn'",
     "CompareShadowOperator": "model_name='churn', scored={}",
     "CheckFeatureSkewOperator": "model_name='churn', data='a.csv'",

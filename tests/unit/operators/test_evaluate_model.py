@@ -163,7 +163,7 @@ def test_a_bad_verdict_does_what_on_reject_says_and_is_in_the_xcom_all_the_same(
         ("no_such_model", "Model 'nobody' has no version with alias 'challenger'"),
         ("no_target", "lack the target 'target' of version 2"),
         ("no_labels", "Target 'target' is null in"),
-        ("no_column", "lack ['mean radius'], which tell whether"),
+        ("no_column", "lack the feature columns ['mean radius']"),
         ("strange_class", "classes the model was not trained on: ['5', '6']"),
         ("text_in_number", "Feature 'mean radius' is numeric to the model, but the data hold"),
         ("nothing", "nothing.csv"),

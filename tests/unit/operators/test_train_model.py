@@ -349,7 +349,7 @@ BAD: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
     "wrong_parameter": (MANY.encode(), {"estimator": {"estimator": LINEAR, "params": {"D": 1}}}, "'D'"),
     "unknown_field": (MANY.encode(), {"estimator": {"path": LINEAR}}, "Candidate has no field 'path'"),
     "no_folds_to_choose_by": (MANY.encode(), {"estimator": [LINEAR, LINEAR]}, "folds must be at least 2"),
-    "name_of_a_path": (MANY.encode(), {"model_name": "{{ 'a/b' }}"}, "model_name must be no path"),
+    "name_of_a_path": (MANY.encode(), {"model_name": "{{ 'a/b' }}"}, "model_name must hold no"),
     "untrusted_type": (
         MANY.encode(),
         {"estimator": Own(), "metric": "accuracy"},

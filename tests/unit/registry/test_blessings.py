@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 import pytest
 
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.registry.adoption import Effect, register
 from airflow_mlops_provider.registry.blessings import ARTIFACT, TAG, read_blessing, write_blessing
 from airflow_mlops_provider.registry.promotion import promote
 from airflow_mlops_provider.registry.runs import logged_run
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
-from airflow_mlops_provider.registry.versions import CHAMPION, Version, by_alias, by_number, register
+from airflow_mlops_provider.registry.versions import CHAMPION, Version, by_alias, by_number
 
 NOW = "2026-01-01T00:00:00+00:00"
 
@@ -30,7 +32,14 @@ def made(registry: Registry, name: str) -> Version:
     with logged_run(registry, experiment_name="blessings", run_name="r", tags={}) as run:
         logged = registry.client.create_logged_model(run.experiment_id, name="model", source_run_id=run.run_id)
         registry.client.finalize_logged_model(logged.model_id, "READY")
-        return register(registry, model_name=name, model_id=logged.model_id, run_id=run.run_id, tags={}, description="")
+        return register(
+            registry,
+            Effect(model_name=name, op=run.run_id, input_sha256="i"),
+            model_id=logged.model_id,
+            run_id=run.run_id,
+            tags={},
+            description="",
+        )
 
 
 def blessed(registry: Registry, version: Version, *, champion: str | None = None, **changes: Any) -> Version:
@@ -54,7 +63,7 @@ def record_of(registry: Registry, version: Version) -> Path:
 
 
 def promoted(registry: Registry, version: Version):
-    return promote(registry, version, promoted_by={"dag_id": "d"}, now=NOW)
+    return promote(registry, version, promoted_by={"dag_id": "d"}, now=NOW, op=uuid.uuid4().hex)
 
 
 def test_a_blessing_comes_back_as_it_was_written_and_the_last_one_counts(registry: Registry, model_name: str) -> None:

@@ -36,10 +36,18 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
-from airflow_mlops_provider.registry.models import MODEL_FILE, load_model, log_model, write_model
+from airflow_mlops_provider.registry.adoption import Effect, register
+from airflow_mlops_provider.registry.models import (
+    MODEL_FILE,
+    load_model,
+    load_version,
+    log_model,
+    read_model,
+    write_model,
+)
 from airflow_mlops_provider.registry.runs import logged_run
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
-from airflow_mlops_provider.registry.versions import Version, register
+from airflow_mlops_provider.registry.versions import Version
 
 X, CLASSES = make_classification(60, 4, n_informative=4, n_redundant=0, n_classes=3, random_state=0)
 X = np.abs(X)
@@ -94,7 +102,14 @@ def registered(registry: Registry, model: object, folder: Path, name: str, **arg
     assert size > 0
     with logged_run(registry, experiment_name="models", run_name="r", tags={}) as run:
         model_id = log_model(run, folder / "model", params={"C": 1})
-        version = register(registry, model_name=name, model_id=model_id, run_id=run.run_id, tags={}, description="")
+        version = register(
+            registry,
+            Effect(model_name=name, op=run.run_id, input_sha256="i"),
+            model_id=model_id,
+            run_id=run.run_id,
+            tags={},
+            description="",
+        )
     location = registry.client.get_logged_model(model_id).artifact_location
     return version, Path(location.removeprefix("file://"))
 
@@ -189,8 +204,6 @@ def test_every_classifier_and_regressor_of_scikit_learn_survives_saving_and_load
     registry: Registry, tmp_path: Path
 ) -> None:
     """One test, so that one session and one set of files serve all."""
-    from airflow_mlops_provider.registry.models import _read
-
     failed = {}
     cases = [*models(), *((str(model), model, None) for model in VARIANTS)]
     for number, (name, model, target) in enumerate(cases):
@@ -206,7 +219,7 @@ def test_every_classifier_and_regressor_of_scikit_learn_survives_saving_and_load
             folder.mkdir()
             try:
                 _write(model, folder / MODEL_FILE)
-                back = _read(folder / MODEL_FILE, where=name, trusted_types=())
+                back = read_model(folder, where=name)
                 np.testing.assert_array_equal(back.predict(X), model.predict(X))
             except (InputError, AssertionError) as error:
                 failed[name] = str(error)
@@ -262,21 +275,17 @@ class Bomb:
         return os.mkdir, (str(self.marker),)
 
 
-def test_a_pickle_in_the_models_place_is_refused_and_not_run(
-    registry: Registry, stored: tuple[Version, Path], tmp_path: Path
-) -> None:
-    version, files = stored
+def test_a_pickle_in_the_models_place_is_refused_and_not_run(stored: tuple[Version, Path], tmp_path: Path) -> None:
+    _, files = stored
     marker = tmp_path / "ran"
     (files / MODEL_FILE).write_bytes(pickle.dumps(Bomb(marker)))
     with pytest.raises(InputError, match=f"{MODEL_FILE} cannot be read"):
-        load(registry, version)
+        read_model(files, where="Version 1 of model 'm'")
     assert not marker.exists()
 
 
-def test_a_pickle_inside_a_skops_file_is_refused_and_not_run(
-    registry: Registry, stored: tuple[Version, Path], tmp_path: Path
-) -> None:
-    version, files = stored
+def test_a_pickle_inside_a_skops_file_is_refused_and_not_run(stored: tuple[Version, Path], tmp_path: Path) -> None:
+    _, files = stored
     marker = tmp_path / "ran"
     with zipfile.ZipFile(files / MODEL_FILE) as archive:
         schema = archive.read("schema.json")
@@ -286,14 +295,12 @@ def test_a_pickle_inside_a_skops_file_is_refused_and_not_run(
         for name in names:
             archive.writestr(name, pickle.dumps(Bomb(marker)))
     with pytest.raises(InputError, match=f"{MODEL_FILE} cannot be read"):
-        load(registry, version)
+        read_model(files, where="Version 1 of model 'm'")
     assert not marker.exists()
 
 
-def test_an_mlmodel_file_that_asks_for_a_pickle_is_not_obeyed(
-    registry: Registry, stored: tuple[Version, Path], tmp_path: Path
-) -> None:
-    version, files = stored
+def test_an_mlmodel_file_that_asks_for_a_pickle_is_not_obeyed(stored: tuple[Version, Path], tmp_path: Path) -> None:
+    _, files = stored
     marker = tmp_path / "ran"
     (files / "model.pkl").write_bytes(pickle.dumps(Bomb(marker)))
     mlmodel = (files / "MLmodel").read_text()
@@ -303,20 +310,73 @@ def test_an_mlmodel_file_that_asks_for_a_pickle_is_not_obeyed(
         )
     )
     assert (files / "MLmodel").read_text() != mlmodel
-    assert load(registry, version)[0].predict(X[:1]).shape == (1,)
+    assert read_model(files, where="The model").predict(X[:1]).shape == (1,)
     (files / MODEL_FILE).unlink()
-    with pytest.raises(InputError, match=f"has no {MODEL_FILE}.*Hint: only skops files are loaded"):
-        load(registry, version)
+    with pytest.raises(InputError, match="is a pickle, and reading one runs whatever code it holds"):
+        read_model(files, where="Version 1 of model 'm'")
     assert not marker.exists()
 
 
 @pytest.mark.parametrize("keep", [0, 10, 500, -50])
-def test_a_cut_off_file_is_refused(registry: Registry, stored: tuple[Version, Path], keep: int) -> None:
-    version, files = stored
+def test_a_cut_off_file_is_refused(stored: tuple[Version, Path], keep: int) -> None:
+    _, files = stored
     path = files / MODEL_FILE
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(InputError, match=f"Version 1 of model .*{MODEL_FILE} cannot be read"):
+        read_model(files, where="Version 1 of model 'm'")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda files: (files / MODEL_FILE).write_bytes(b"PK"), f"{MODEL_FILE} has 2 bytes"),
+        (lambda files: (files / "MLmodel").write_text("flavors: {}"), "MLmodel has"),
+        (lambda files: (files / "model.pkl").write_bytes(b""), "model.pkl was added"),
+        (lambda files: (files / "requirements.txt").unlink(), "requirements.txt is missing"),
+    ],
+)
+def test_files_that_were_changed_after_training_are_not_even_opened(
+    registry: Registry, stored: tuple[Version, Path], change, said: str
+) -> None:
+    version, files = stored
+    change(files)
+    with pytest.raises(InputError, match=f"not those that were trained: {said}"):
         load(registry, version)
+
+
+class Homemade(LogisticRegression):
+    """A type of the user's own, which skops does not trust."""
+
+
+def test_a_pickle_is_written_and_read_only_where_it_is_asked_for(
+    registry: Registry, model_name: str, tmp_path: Path
+) -> None:
+    model = Homemade().fit(X, CLASSES)
+    with pytest.raises(InputError, match="allow_pickle=True"):
+        write_model(model, tmp_path / "refused", kinds=KINDS, task="multiclass", requirements=[])
+    version, files = registered(registry, model, tmp_path, model_name, allow_pickle=True)
+    assert not (files / MODEL_FILE).exists()
+    with pytest.raises(InputError, match="is a pickle, and reading one runs whatever code it holds"):
+        load(registry, version)
+    loaded = load_version(registry, version, allow_pickle=True)
+    assert loaded.pickled
+    assert (loaded.model.predict(X) == model.predict(X)).all()
+
+
+def test_a_pickle_whose_files_nobody_wrote_down_is_not_read(
+    registry: Registry, model_name: str, tmp_path: Path
+) -> None:
+    _, files = registered(registry, Homemade().fit(X, CLASSES), tmp_path, model_name, allow_pickle=True)
+    registry.client.create_model_version(model_name, source=str(files), run_id=None)
+    with pytest.raises(InputError, match="Nobody wrote down"):
+        load_model(registry, model_name=model_name, version="2", allow_pickle=True)
+
+
+def test_a_model_of_scikit_learns_own_parts_is_never_pickled(
+    registry: Registry, model_name: str, tmp_path: Path
+) -> None:
+    version, _ = registered(registry, LINEAR.fit(X, CLASSES), tmp_path, model_name, allow_pickle=True)
+    assert not load_version(registry, version).pickled
 
 
 def test_files_that_are_gone_are_refused(registry: Registry, stored: tuple[Version, Path]) -> None:
@@ -324,7 +384,7 @@ def test_files_that_are_gone_are_refused(registry: Registry, stored: tuple[Versi
     for path in sorted(files.rglob("*"), reverse=True):
         path.unlink()
     files.rmdir()
-    with pytest.raises(InputError, match=f"Version 1 of model '{version.model_name}'"):
+    with pytest.raises(InputError, match=f"version 1 of model '{version.model_name}' .*{MODEL_FILE} is missing"):
         load(registry, version)
 
 

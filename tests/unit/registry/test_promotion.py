@@ -1,16 +1,24 @@
 from __future__ import annotations
 
 import json
+import tempfile
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.registry.adoption import Effect, register
 from airflow_mlops_provider.registry.blessings import write_blessing
-from airflow_mlops_provider.registry.promotion import promote
+from airflow_mlops_provider.registry.ledger import read_history
+from airflow_mlops_provider.registry.model_files import recorded_manifest
+from airflow_mlops_provider.registry.models import log_model
+from airflow_mlops_provider.registry.promotion import promote, version_to_promote
 from airflow_mlops_provider.registry.runs import logged_run
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
-from airflow_mlops_provider.registry.versions import CHALLENGER, CHAMPION, Version, by_alias, by_number, register
+from airflow_mlops_provider.registry.versions import CHALLENGER, CHAMPION, Version, by_alias, by_number
 
 NOW = "2026-01-01T00:00:00+00:00"
 
@@ -26,13 +34,18 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 def made(registry: Registry, name: str) -> Version:
     with logged_run(registry, experiment_name="promotion", run_name="r", tags={}) as run:
-        logged = registry.client.create_logged_model(run.experiment_id, name="model", source_run_id=run.run_id)
-        registry.client.finalize_logged_model(logged.model_id, "READY")
-        return register(registry, model_name=name, model_id=logged.model_id, run_id=run.run_id, tags={}, description="")
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "model.skops").write_text(name)
+            model_id = log_model(run, Path(folder), params={})
+        effect = Effect(model_name=name, op=run.run_id, input_sha256="i")
+        return register(registry, effect, model_id=model_id, run_id=run.run_id, tags={}, description="")
 
 
 def blessed(registry: Registry, version: Version, *, champion: str | None = None, **changes: Any) -> Version:
+    recorded = recorded_manifest(registry, run_id=version.run_id)
+    assert recorded is not None
     record = {
+        "manifest_sha256": recorded[1].sha256,
         "model_name": version.model_name,
         "version": version.version,
         "verdict": "blessed",
@@ -46,8 +59,9 @@ def blessed(registry: Registry, version: Version, *, champion: str | None = None
     return by_number(registry, version.model_name, version.version)
 
 
-def promoted(registry: Registry, version: Version):
-    return promote(registry, version, promoted_by={"dag_id": "d"}, now=NOW)
+def promoted(registry: Registry, version: Version, *, op: str = ""):
+    op = op or uuid.uuid4().hex
+    return promote(registry, version, promoted_by={"dag_id": "d"}, now=NOW, op=op)
 
 
 def test_promotion_moves_the_alias_and_records_who_when_and_instead_of_whom(
@@ -100,8 +114,57 @@ def test_what_may_not_be_promoted_is_not_and_the_reason_is_given(
     assert "mlops.promoted_at" not in by_number(registry, model_name, version.version).tags
 
 
-def test_a_version_blessed_against_a_champion_that_is_gone_is_not_promoted(registry: Registry, model_name: str) -> None:
+def test_a_champion_whose_alias_was_taken_away_stops_promotion(registry: Registry, model_name: str) -> None:
     promoted(registry, blessed(registry, made(registry, model_name)))
     version = blessed(registry, made(registry, model_name), champion="1")
     registry.client.delete_registered_model_alias(model_name, CHAMPION)
-    assert "against champion 1, but the champion is none now" in promoted(registry, version).reasons[0]
+    with pytest.raises(InputError, match="taken away"):
+        promoted(registry, version)
+
+
+def test_a_retry_finds_what_the_try_before_has_promoted(registry: Registry, model_name: str) -> None:
+    first = promoted(registry, blessed(registry, made(registry, model_name)), op="a")
+    newer = made(registry, model_name)
+    version = version_to_promote(registry, model_name, None, op="a")
+    assert version.version == "1"
+    assert promoted(registry, version, op="a") == first
+    assert len(read_history(registry, model_name).entries) == 1
+    assert by_alias(registry, model_name, CHALLENGER) == newer
+    assert version_to_promote(registry, model_name, None, op="b") == newer
+
+
+def test_files_changed_after_the_evaluation_are_not_promoted(registry: Registry, model_name: str) -> None:
+    version = blessed(registry, made(registry, model_name))
+    folder = registry.client.get_logged_model(version.model_id).artifact_location.removeprefix("file://")
+    (Path(folder) / "model.skops").write_text("another model")
+    with pytest.raises(InputError, match=r"not those that were trained: model\.skops has"):
+        promoted(registry, version)
+    assert by_alias(registry, model_name, CHAMPION) is None
+    assert read_history(registry, model_name).entries == ()
+
+
+def test_a_verdict_about_other_files_does_not_count(registry: Registry, model_name: str) -> None:
+    version = blessed(registry, made(registry, model_name), manifest_sha256="0" * 64)
+    with pytest.raises(InputError, match="changed together after the version was judged"):
+        promoted(registry, version)
+    unchecked = blessed(registry, version, manifest_sha256=None)
+    assert "without a check of its files" in promoted(registry, unchecked).reasons[0]
+
+
+def test_who_loses_the_race_is_superseded(registry: Registry, model_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, fast = (blessed(registry, made(registry, model_name)) for _ in range(2))
+    from airflow_mlops_provider.registry import promotion
+
+    prove = promotion._proven
+
+    def while_another_is_promoted(*arguments: Any) -> str:
+        monkeypatch.setattr(promotion, "_proven", prove)
+        assert promoted(registry, fast).promoted
+        return prove(*arguments)
+
+    monkeypatch.setattr(promotion, "_proven", while_another_is_promoted)
+    outcome = promoted(registry, slow)
+    assert (outcome.promoted, outcome.previous) == (False, "2")
+    assert "superseded: " in outcome.reasons[0]
+    assert "but the champion is 2 now" in outcome.reasons[0]
+    assert by_alias(registry, model_name, CHAMPION).version == "2"

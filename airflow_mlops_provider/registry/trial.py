@@ -1,0 +1,148 @@
+"""Loading a model for the first time in a process of its own, with limits, so that a bad file harms nobody.
+
+A model's files may crash the interpreter, fill the memory or never end, even when every type in them is trusted. The
+process that tries them has no credentials in its environment, may write no files, and tells only how it went; the model
+itself never comes back from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlops_provider.core.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# What an interpreter needs to start and to find libraries, and nothing that opens doors.
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialLimits:
+    """What the process that tries a model may use.
+
+    Parameters
+    ----------
+    memory_megabytes : int, default 4096
+        Address space, libraries included, which need about 1,000.
+    cpu_seconds : int, default 120
+        Processor time.
+    wall_seconds : int, default 300
+        Time by the clock.
+    """
+
+    memory_megabytes: int = 4096
+    cpu_seconds: int = 120
+    wall_seconds: int = 300
+
+    def __post_init__(self) -> None:
+        for name in ("memory_megabytes", "cpu_seconds", "wall_seconds"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} of TrialLimits must be a whole number from 1; got {value!r}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """How the files of a version may be tried and loaded.
+
+    Parameters
+    ----------
+    trusted_types : sequence of str
+        Types that the user vouches for.
+    allow_pickle : bool
+        Whether a pickled model may be loaded.
+    limits : TrialLimits
+        Of the process that tries it.
+    """
+
+    trusted_types: Sequence[str] = ()
+    allow_pickle: bool = False
+    limits: TrialLimits = field(default_factory=TrialLimits)
+
+
+def try_model(directory: Path, *, where: str, loading: Loading, rows: pd.DataFrame | None = None) -> None:
+    """Load a model in a process of its own and let it predict.
+
+    Parameters
+    ----------
+    directory : Path
+        The model's files.
+    where : str
+        Name of the model for messages, at the beginning of a sentence.
+    loading : Loading
+        What may be loaded, and the limits.
+    rows : pandas.DataFrame, optional
+        Features to predict; without them the model is only loaded.
+
+    Raises
+    ------
+    InputError
+        It does not load, does not predict, crashes, or needs more than it may.
+    """
+    limits = loading.limits
+    order: dict[str, Any] = {
+        "directory": str(directory),
+        "where": where,
+        "trusted_types": list(loading.trusted_types),
+        "allow_pickle": loading.allow_pickle,
+        "rows": None,
+        "memory_bytes": limits.memory_megabytes * MEGABYTE,
+        "cpu_seconds": limits.cpu_seconds,
+    }
+    with tempfile.TemporaryDirectory(prefix="mlops-trial-") as folder:
+        if rows is not None:
+            order["rows"] = str(Path(folder) / "rows")
+            rows.to_pickle(order["rows"])
+        done = _run(order, limits, where)
+    if done.returncode == 0:
+        return
+    said = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+    raise InputError(_why(done.returncode, said[0], limits, where))
+
+
+def _run(order: dict[str, Any], limits: TrialLimits, where: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    # One thread: each reserves address space, which is limited.
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    # The DAG's folder may hold the types that the user vouches for.
+    path = {"PYTHONPATH": os.pathsep.join(one for one in sys.path if one)}
+    try:
+        return subprocess.run(
+            [sys.executable, "-B", "-m", "airflow_mlops_provider.registry.trial_process"],
+            input=json.dumps(order),
+            env={**kept, **threads, **path},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=limits.wall_seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            f"{where}: loading and trying it took more than {limits.wall_seconds} seconds. {_HINT}"
+        ) from None
+
+
+_HINT = "Hint: raise the operator's trial limits if the model is that large; else do not trust its files."
+
+
+def _why(code: int, said: str, limits: TrialLimits, where: str) -> str:
+    if code == -signal.SIGXCPU:
+        return f"{where}: loading and trying it took more than {limits.cpu_seconds} seconds of processor time. {_HINT}"
+    if code < 0:
+        return f"{where}: its files crash the process that loads them ({signal.Signals(-code).name}). {_HINT}"
+    if said.startswith("MemoryError"):
+        return f"{where}: loading and trying it needs more than {limits.memory_megabytes} MB. {_HINT}"
+    return said.removeprefix("InputError: ")
