@@ -35,7 +35,7 @@ class SkewPolicy:
         Growth of the share of rows whose robust z-score is over `outlier_z`.
     outlier_z : float, default 5.0
         In robust standard deviations from the median of training.
-    distribution_distance : float, default 0.3
+    distribution_distance : float, default 0.25
         Jensen-Shannon distance (base 2) of a feature's distribution at which it is another feature.
     distribution_warning : float, default 0.15
         At which it is worth a look.
@@ -60,7 +60,7 @@ class SkewPolicy:
     missing_share_change: float = 0.1
     outlier_share_change: float = 0.05
     outlier_z: float = 5.0
-    distribution_distance: float = 0.3
+    distribution_distance: float = 0.25
     distribution_warning: float = 0.15
     allowed_feature_share: float = 0.0
     min_samples: int = 100
