@@ -32,7 +32,8 @@ class DataDriftSensor(BaseSensorOperator):
 
     Each look profiles the data and compares as DetectDriftOperator does, whose parameters of the same names mean the
     same here. Data that are not there yet, have no rows, change while they are read, or are too few mean waiting on; a
-    look that finds drift is recorded in MLflow, and no other. Deferrable, the task gives its slot back between two
+    damaged file fails the task, so writers must put whole files in place by renaming. A look that finds drift is
+    recorded in MLflow, and no other. Deferrable, the task gives its slot back between two
     looks and comes back when the files have changed; the mathematics is done on the worker.
 
     Parameters
