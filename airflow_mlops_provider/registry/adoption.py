@@ -67,6 +67,7 @@ def earlier_version(registry: Registry, effect: Effect) -> Version | None:
         return None
     _mark_duplicates(registry, found)
     _require_same_input(found[0].label, found[0].tags, effect)
+    _close_run(registry, found[0].run_id)
     return found[0]
 
 
@@ -91,9 +92,14 @@ def earlier_run(registry: Registry, effect: Effect, *, experiment_id: str) -> tu
             _require_same_input(f"MLflow run {run.info.run_id}", run.data.tags, effect)
             found = recorded_manifest(registry, run_id=run.info.run_id)
             whole = None if found is None else (str(run.info.run_id), found[0])
-            if run.info.status == "RUNNING":
-                registry.client.set_terminated(run.info.run_id, status="FINISHED")
+            _close_run(registry, run.info.run_id)
     return whole
+
+
+def _close_run(registry: Registry, run_id: str | None) -> None:
+    """End a run that has all it should have, and whose task died before it could say so."""
+    if run_id and registry.client.get_run(run_id).info.status == "RUNNING":
+        registry.client.set_terminated(run_id, status="FINISHED")
 
 
 def register(
@@ -137,6 +143,7 @@ def register(
                 model_id=model_id,
                 tags=all_tags,
                 description=description,
+                await_creation_for=0,
             )
         except MlflowException:
             # Whether it was made before the answer was lost is found by its key.

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # What an interpreter needs to start and to find libraries, and nothing that opens doors.
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 MEGABYTE = 1 << 20
+# What the process says when it came to its end, so that one that a file ended does not pass.
+DONE = "tried\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,7 @@ def try_model(directory: Path, *, where: str, loading: Loading, rows: pd.DataFra
             order["rows"] = str(Path(folder) / "rows")
             rows.to_pickle(order["rows"])
         done = _run(order, limits, where)
-    if done.returncode == 0:
+    if done.returncode == 0 and done.stdout.endswith(DONE):
         return
     said = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
     raise InputError(_why(done.returncode, said[0], limits, where))
@@ -143,6 +145,8 @@ def _why(code: int, said: str, limits: TrialLimits, where: str) -> str:
         return f"{where}: loading and trying it took more than {limits.cpu_seconds} seconds of processor time. {_HINT}"
     if code < 0:
         return f"{where}: its files crash the process that loads them ({signal.Signals(-code).name}). {_HINT}"
+    if code == 0:
+        return f"{where}: its files end the process that loads them. {_HINT}"
     if said.startswith("MemoryError"):
         return f"{where}: loading and trying it needs more than {limits.memory_megabytes} MB. {_HINT}"
     return said.removeprefix("InputError: ")
