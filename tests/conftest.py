@@ -27,6 +27,8 @@ os.environ.update(
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME}/airflow.db",
     AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(HOME / "logs"),
     MPLCONFIGDIR=str(HOME / "matplotlib"),
+    # Boosted trees on threads that wait for each other cost many times the work when the machine is busy.
+    OMP_NUM_THREADS="1",
 )
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
