@@ -73,14 +73,15 @@ def fetched(registry: Registry, version: Version) -> Iterator[Path]:
                 dst_path=folder,
                 tracking_uri=registry.server.uri,
             )
-        except MlflowException:
-            raise
-        except OSError as error:
-            if error.errno in _NO_SPACE:
+        except (MlflowException, OSError) as error:
+            # MLflow gathers what went wrong with each file into one text.
+            if any(f"[Errno {number}]" in str(error) for number in _NO_SPACE):
                 raise OutageError(
-                    f"No space to fetch {version.label} into {tempfile.gettempdir()}: {error.strerror}. "
-                    "Nothing was left there. Hint: free space, or set TMPDIR to a larger disk."
+                    f"No space to fetch {version.label} into {tempfile.gettempdir()}; nothing was left there. "
+                    "Hint: free space, or set TMPDIR to a larger disk."
                 ) from error
+            if isinstance(error, MlflowException):
+                raise
             raise InputError(f"The files of {version.label} cannot be fetched: {error}.") from error
         yield Path(downloaded)
 
