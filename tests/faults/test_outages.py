@@ -11,6 +11,7 @@ import pytest
 
 from airflow_mlops_provider.core.errors import OutageError
 from airflow_mlops_provider.core.ledger_entry import Draft
+from airflow_mlops_provider.registry.adoption import DUPLICATE_TAG, Effect, register
 from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history, reference, settle
 from airflow_mlops_provider.registry.ledger_claims import PREFIX
 from airflow_mlops_provider.registry.ledger_store import read_book
@@ -169,6 +170,39 @@ def test_claims_of_tries_that_failed_do_not_make_a_person_of_them(
         assert model.aliases[CHAMPION] == "2"
         assert len([key for key in model.tags if key.startswith(PREFIX)]) == 1
         assert len(read_book(registry, model_name).run_ids) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "doubled"),
+    [("500 before", False), ("503 after", True), ("reset after", True), ("hang after", True)],
+)
+def test_a_registration_whose_answer_is_lost_counts_once(
+    upstream: str, proxy: FaultyProxy, model_name: str, mode: Mode, doubled: bool
+) -> None:
+    """MLflow's client repeats the request, and each that arrives makes a version: the lowest counts."""
+    effect = Effect(model_name=model_name, op="a" * 64, input_sha256="i")
+
+    def make_version(server: TrackingServer) -> str:
+        with open_registry(server) as registry:
+            run_id = registry.client.create_run(registry.experiment_id(model_name)).info.run_id
+            logged = registry.client.create_logged_model(registry.experiment_id(model_name), source_run_id=run_id)
+            registry.client.finalize_logged_model(logged.model_id, "READY")
+            return register(
+                registry, effect, model_id=str(logged.model_id), run_id=run_id, tags={}, description=""
+            ).version
+
+    fault = proxy.fail(mode, path="model-versions/create")
+    with suppress(OutageError):
+        make_version(impatient(proxy.url, retries=2))
+    assert fault.struck == 3
+    proxy.lift()
+    assert make_version(impatient(proxy.url, timeout=15)) == "1"
+    with open_registry(TrackingServer(uri=upstream)) as registry:
+        found = registry.client.search_model_versions(f"name = '{model_name}'")
+        counting = [str(one.version) for one in found if DUPLICATE_TAG not in one.tags]
+        assert counting == ["1"]
+        assert (len(found) > 1) == doubled
+        assert str(registry.client.get_registered_model(model_name).aliases["challenger"]) == "1"
 
 
 @pytest.mark.faults

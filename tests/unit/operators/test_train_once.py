@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, task
+from airflow.sdk.exceptions import AirflowTaskTimeout
 from sklearn.datasets import load_breast_cancer
 
 from airflow_mlops_provider.exceptions import InvalidInputError
@@ -138,6 +139,29 @@ def test_a_function_is_taken_over_like_an_estimator(
     outcome = run_dag(dag)
     assert outcome.state == "success"
     assert len(versions(model_name)) == 1
+
+
+def test_a_time_out_ends_the_task_and_not_only_a_candidate(
+    run_dag: Callable[..., Any], model_name: str, data: Path
+) -> None:
+    with DAG(f"timed_out_{model_name}", schedule=None) as dag:
+
+        @task.train_model(
+            model_name=model_name, data=str(data), target="target", execution_timeout=timedelta(seconds=3)
+        )
+        def fit(X: Any = None, y: Any = None) -> Any:
+            import time
+
+            try:
+                time.sleep(60)
+            except Exception:
+                return None
+
+        fit()
+    outcome = run_dag(dag)
+    assert outcome.states["fit"] == "failed"
+    assert type(outcome.errors["fit"]) is AirflowTaskTimeout
+    assert versions(model_name) == []
 
 
 @pytest.fixture
