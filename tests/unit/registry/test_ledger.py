@@ -366,6 +366,15 @@ def test_an_entry_whose_answer_was_lost_is_found_by_reading(model: Model, monkey
     assert [kind for kind, _ in model.lines] == ["reject", "approve"]
 
 
+def test_a_champion_set_by_hand_is_reported_also_when_the_answer_was_lost(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.move(1)
+    model.by_hand(3)
+    monkeypatch.setattr(model.registry.client, "log_param", lost_answer(model.registry.client, "log_param"))
+    assert len(model.settle().noticed) == 1
+
+
 def test_a_ledger_whose_answer_was_lost_is_found_by_reading(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     client = model.registry.client
     monkeypatch.setattr(client, "create_experiment", lost_answer(client, "create_experiment"))

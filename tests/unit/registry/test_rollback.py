@@ -3,6 +3,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.ledger_entry import Draft
+from airflow_mlops_provider.registry import rollback
 from airflow_mlops_provider.registry.adoption import Effect, register
 from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history
 from airflow_mlops_provider.registry.model_files import recorded_manifest
@@ -123,6 +125,23 @@ def test_files_exchanged_together_with_their_list_are_known_by_the_ledger(
     monkeypatch.setattr(model_files, "recorded_manifest", lambda *_, **__: forged)
     with pytest.raises(InputError, match="changed together after the version was judged"):
         back(registry, model_name)
+
+
+def test_a_champion_chosen_meanwhile_is_the_one_gone_back_from(
+    registry: Registry, model_name: str, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champion(registry, model_name, files)
+    champion(registry, model_name, files)
+    prove = rollback._proven
+
+    def while_another_is_promoted(*arguments: Any) -> Any:
+        monkeypatch.setattr(rollback, "_proven", prove)
+        champion(registry, model_name, files)
+        return prove(*arguments)
+
+    monkeypatch.setattr(rollback, "_proven", while_another_is_promoted)
+    outcome = back(registry, model_name)
+    assert (outcome.version, outcome.previous) == ("2", "3")
 
 
 def test_a_named_version_may_be_any_whose_files_are_whole(registry: Registry, model_name: str, files: Path) -> None:
