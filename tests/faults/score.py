@@ -26,16 +26,18 @@ def train(order: dict[str, Any]) -> None:
     from airflow_mlops_provider.hooks.mlflow import MlflowHook
     from airflow_mlops_provider.operators.train_model import TrainModelOperator
 
+    # Two tasks: one task with another estimator would be a retry with other input, which is refused.
     for estimator in ("sklearn.linear_model.LogisticRegression", "sklearn.naive_bayes.GaussianNB"):
+        task_id = f"train_{estimator.rpartition('.')[2]}"
         TrainModelOperator(
-            task_id="train",
+            task_id=task_id,
             model_name="kill",
             data=order["training"],
             target="churn",
             estimator=estimator,
             folds=0,
             experiment_name="kill",
-        ).execute(context("train"))
+        ).execute(context(task_id))
     with MlflowHook().open() as registry:
         registry.client.set_registered_model_alias("kill", "champion", "1")
 
