@@ -31,8 +31,8 @@ endif
 demo: $(READY) ## a churn model from a CSV to a promoted champion, in real Airflow tasks
 	@$(BIN)/python -m scripts.demo
 
-test: $(READY) ## all tests
-	@$(BIN)/python -m pytest
+test: $(READY) ## all tests, a process per core
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-faults: $(READY) ## kills, races and outages in their long form, on SQLite and PostgreSQL (apt-get install postgresql)
 	@$(BIN)/python -m pytest tests/faults -m 'faults or not faults'

@@ -49,7 +49,10 @@ def record(found: Comparison, *, tags: Mapping[str, str]) -> dict[str, Any]:
             registry,
             experiment_name=request.experiment_name,
             run_name=f"drift of {title} to {window.tag}",
-            tags={**tags, **window_tags(window=window, reference=reference.tag, verdict=found.verdict)},
+            tags={
+                **tags,
+                **window_tags(check="drift", window=window, reference=reference.tag, verdict=found.verdict),
+            },
         ) as run,
     ):
         if found.fingerprint is not None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.registry.profiles import PROFILE, read_profile
@@ -23,8 +23,13 @@ if TYPE_CHECKING:
     from airflow_mlops_provider.registry.runs import LoggedRun
     from airflow_mlops_provider.registry.session import Registry
 
+# What a window was checked for: its features, its predictions against labels, or without any.
+Check = Literal["drift", "performance", "estimate"]
+
 WINDOW_END = "mlops.window_end"
 REFERENCE = "mlops.reference"
+CHECK = "mlops.check"
+VERDICT = "mlops.verdict"
 TREND = "mlops.trend"
 # The metric that every check has, so that its history in the trend tells which windows there were.
 ROWS = "rows"
@@ -173,7 +178,7 @@ def previous_profile(
         earlier = Window(end=datetime.fromtimestamp(milliseconds / 1000, UTC)).tag
         runs = registry.client.search_runs(
             [experiment_id],
-            filter_string=tags_filter({REFERENCE: reference, WINDOW_END: earlier})
+            filter_string=tags_filter({CHECK: "drift", REFERENCE: reference, WINDOW_END: earlier})
             + " and attributes.status = 'FINISHED'",
             order_by=["attributes.start_time DESC"],
             max_results=1,
@@ -184,9 +189,9 @@ def previous_profile(
     return None
 
 
-def window_tags(*, window: Window, reference: str, verdict: str) -> dict[str, Any]:
-    """Return the tags by which a check is found again."""
-    return {WINDOW_END: window.tag, REFERENCE: reference, "mlops.verdict": verdict}
+def window_tags(*, check: Check, window: Window, reference: str, verdict: str) -> dict[str, Any]:
+    """Return the tags by which a check is found again; of a version's checks, `reference` is its training run."""
+    return {CHECK: check, WINDOW_END: window.tag, REFERENCE: reference, VERDICT: verdict}
 
 
 def log_check(run: LoggedRun, metrics: Mapping[str, float], *, reference: str, name: str, window: Window) -> None:

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import os
-import resource
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from airflow_mlops_provider.operators import train_model
 from airflow_mlops_provider.operators.train_model import TrainModelOperator
 from airflow_mlops_provider.registry.adoption import OP_TAG
 from airflow_mlops_provider.registry.session import open_registry
+from tests.limits import full_disk
 
 RETRYING = {"retries": 1, "retry_delay": timedelta(0)}
 
@@ -164,16 +164,8 @@ def test_a_time_out_ends_the_task_and_not_only_a_candidate(
     assert versions(model_name) == []
 
 
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """No file may grow beyond 16 KB: what a full disk looks like to this process."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_full_disk_leaves_no_version_and_no_files(
-    model_name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full_disk: None
+    model_name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sklearn.ensemble import RandomForestClassifier
 
@@ -184,8 +176,11 @@ def test_a_full_disk_leaves_no_version_and_no_files(
     kinds = dict.fromkeys(frame.columns[:4], "numeric")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = set(os.listdir(tmp_path))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-    with pytest.raises(OSError, match="File too large"), tempfile.TemporaryDirectory() as folder:
+    with (
+        pytest.raises(OSError, match="File too large"),
+        full_disk(largest_file_bytes=16_384),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         write_model(forest, Path(folder) / "model", kinds=kinds, task="binary", requirements=[])
     assert set(os.listdir(tmp_path)) == before
     assert versions(model_name) == []

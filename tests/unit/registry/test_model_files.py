@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from airflow_mlops_provider.registry.models import log_model
 from airflow_mlops_provider.registry.runs import logged_run
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
 from airflow_mlops_provider.registry.versions import Version, by_number
+from tests.limits import full_disk
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +66,12 @@ def test_files_are_removed_after_an_error_too(registry: Registry, version: Versi
 
 
 def test_a_full_disk_is_an_outage_that_leaves_nothing(registry: Registry, version: Version, place: Path) -> None:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    try:
-        with pytest.raises(OutageError, match=r"No space to fetch version 1 .*TMPDIR"), fetched(registry, version):
-            pass
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with (
+        pytest.raises(OutageError, match=r"No space to fetch version 1 .*TMPDIR"),
+        full_disk(largest_file_bytes=100_000),
+        fetched(registry, version),
+    ):
+        pass
     assert list(place.iterdir()) == []
 
 

@@ -46,7 +46,7 @@ def check(registry: Registry, experiment: str, end: str, rows: int, *, reference
         registry,
         experiment_name=experiment,
         run_name="check",
-        tags=window_tags(window=window, reference=reference, verdict="no_drift"),
+        tags=window_tags(check="drift", window=window, reference=reference, verdict="no_drift"),
     ) as run:
         write_profile(run, profile_table(pa.table({"a": range(rows)})))
         log_check(run, {ROWS: rows}, reference=reference, name="churn version 1", window=window)
