@@ -1,4 +1,4 @@
-"""Real servers for the tests: MLflow and PostgreSQL, each in processes of its own on a free port."""
+"""Real servers for the tests: MLflow, PostgreSQL and S3 (moto), each in processes of its own on a free port."""
 
 from __future__ import annotations
 
@@ -49,7 +49,29 @@ def mlflow_server(home: Path, *, backend: str = "", workers: int = 1) -> Iterato
             start_new_session=True,
         )
     try:
-        _wait_until_healthy(url, process, log)
+        _wait_until_healthy(f"{url}/health", process, log)
+        yield url
+    finally:
+        _stop(process)
+
+
+@contextmanager
+def s3_server(home: Path) -> Iterator[str]:
+    """Yield the address of an S3 server without buckets, which takes any credentials and forgets all at its end."""
+    port = free_port()
+    log = home / "s3.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_healthy(f"{url}/moto-api/", process, log)
         yield url
     finally:
         _stop(process)
@@ -58,10 +80,10 @@ def mlflow_server(home: Path, *, backend: str = "", workers: int = 1) -> Iterato
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5):
+        with suppress(OSError), urllib.request.urlopen(url, timeout=5):
             return
         time.sleep(0.1)
-    raise ServerError(f"mlflow server did not start:\n{log.read_text(errors='replace')[-4000:]}")
+    raise ServerError(f"{url} did not answer:\n{log.read_text(errors='replace')[-4000:]}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
