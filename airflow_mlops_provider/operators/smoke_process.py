@@ -1,7 +1,8 @@
 """The process that uses a version as a consumer would: an order as JSON on its input, the answer on its output.
 
 It is started by :mod:`airflow_mlops_provider.operators.smoke_test_model` and imported by nobody else, so that what it
-measures is what a fresh process pays, and what kills it kills no worker.
+measures is what a fresh process pays, and what kills it kills no worker. It may see no packages but the model's own, so
+it must not need MLflow or Airflow, and it reaches no server: the files it uses were fetched and checked before.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import json
 import resource
 import sys
 import time
+from pathlib import Path
 from statistics import median
 from typing import Any
 
-from airflow_mlops_provider.core.errors import InputError, OutageError
+from airflow_mlops_provider.core.errors import InputError
 
 BATCH_ROWS = 1_000
 REPEATS = 15
@@ -23,32 +25,29 @@ ANSWER = "SMOKE "
 def run(order: dict[str, Any]) -> dict[str, Any]:
     """Load, score the example, measure.
 
+    Parameters
+    ----------
+    order : dict
+        ``directory, where, trusted_types, task, classes, kinds, example``.
+
     Returns
     -------
     dict
         ``load_seconds, difference, row_milliseconds, batch_milliseconds, batch_rows, memory_megabytes``; the difference
         is None without a stored example, and so are the latencies.
     """
-    from airflow_mlops_provider.operators.scoring_model import read_version_evidence, scorer_of
-    from airflow_mlops_provider.registry.example import read_example
-    from airflow_mlops_provider.registry.models import load_model
-    from airflow_mlops_provider.registry.session import TrackingServer, open_registry
-    from airflow_mlops_provider.registry.versions import by_number
+    from airflow_mlops_provider.registry.models import read_model
     from airflow_mlops_provider.training.example import check_example, example_table
+    from airflow_mlops_provider.training.scoring import BatchScorer
 
-    with open_registry(TrackingServer(**order["server"])) as registry:
-        version = by_number(registry, order["model_name"], order["version"])
-        evidence = read_version_evidence(registry, version)
-        example = read_example(registry, version)
-        began, before = time.perf_counter(), _peak_megabytes()
-        model, _ = load_model(
-            registry,
-            model_name=version.model_name,
-            version=version.version,
-            trusted_types=order["trusted_types"],
-        )
-        seconds = time.perf_counter() - began
-    scorer = scorer_of(model, evidence, label=version.label)
+    where, kinds, example = order["where"], order["kinds"], order["example"]
+    began, before = time.perf_counter(), _peak_megabytes()
+    model = read_model(Path(order["directory"]), where=where, trusted_types=order["trusted_types"])
+    seconds = time.perf_counter() - began
+    try:
+        scorer = BatchScorer(model, task=order["task"], classes=order["classes"], kinds=kinds)
+    except InputError as error:
+        raise InputError(f"{where} does not fit its record: {error}") from error
     found: dict[str, Any] = {
         "load_seconds": seconds,
         "difference": None,
@@ -57,8 +56,8 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
         "batch_rows": BATCH_ROWS,
     }
     if example is not None:
-        found["difference"] = check_example(example, kinds=evidence.kinds, scorer=scorer, label=version.label)
-        rows = example_table(example["rows"], kinds=evidence.kinds)
+        found["difference"] = check_example(example, kinds=kinds, scorer=scorer, label=where)
+        rows = example_table(example["rows"], kinds=kinds)
         batch = rows.take([i % rows.num_rows for i in range(BATCH_ROWS)])
         found["row_milliseconds"] = _milliseconds(scorer, rows.slice(0, 1))
         found["batch_milliseconds"] = _milliseconds(scorer, batch)
@@ -88,8 +87,6 @@ def main() -> None:
         answer: dict[str, Any] = {"found": run(json.load(sys.stdin))}
     except InputError as error:
         answer = {"error": str(error)}
-    except OutageError as error:
-        answer = {"outage": str(error)}
     print(f"\n{ANSWER}{json.dumps(answer)}")
 
 

@@ -6,19 +6,23 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops_provider.core.errors import InputError, OutageError
+from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.base import MLOpsOperator
 from airflow_mlops_provider.operators.scoring_arguments import scoring_experiment
+from airflow_mlops_provider.operators.smoke_environment import Environment, check_environment, interpreter
 from airflow_mlops_provider.operators.tracking import context_tags
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_mlops_provider.operators.smoke_environment import Interpreter
+    from airflow_mlops_provider.registry.evidence import TrainingEvidence
     from airflow_mlops_provider.registry.session import Registry
     from airflow_mlops_provider.registry.versions import Version
 
 REPORT = "smoke/report.html"
+_ENVIRONMENTS = {"recorded": "clean, of the recorded requirements", "current": "of the worker"}
 # Parts of the message of a process that died; the last lines name the cause.
 _LAST_CHARACTERS = 500
 
@@ -27,8 +31,9 @@ class SmokeTestModelOperator(MLOpsOperator):
     """Load a version in a process of its own, as a consumer would, and score the example that it carries.
 
     The example was made from the training profile when the model was trained; its stored output tells whether the files
-    are still that model and whether today's libraries compute as those of training did. The process has the worker's
-    environment; packages that differ from the recorded requirements are reported.
+    are still that model and whether today's libraries compute as those of training did. The process sees a clean
+    environment, which pip makes of the requirements that training recorded, or that of the worker; packages that differ
+    from the recorded ones are reported.
 
     Parameters
     ----------
@@ -42,12 +47,15 @@ class SmokeTestModelOperator(MLOpsOperator):
         Most that one row, and 1,000 rows, may take (medians).
     max_memory_megabytes : float, optional
         Most that loading and scoring may add to the process.
+    environment : {"recorded", "current"}, default "recorded"
+        A clean environment of the recorded requirements, made for this test (about half a minute); where pip cannot
+        have them, the worker's serves and the result says so. Or the worker's from the start.
     require_example : bool, default True
         Whether a version without an example is a bad verdict.
     require_environment : bool, default False
-        Whether a package unlike the recorded one is a bad verdict.
+        Whether a package unlike the recorded one, or a recorded environment that cannot be made, is a bad verdict.
     timeout_seconds : float, default 300
-        After which the process is ended, a bad verdict.
+        After which the process is ended, a bad verdict; and after which installing is given up.
     trusted_types : sequence of str
         Types in the model, beyond scikit-learn's own, that may be loaded.
     **kwargs
@@ -56,9 +64,9 @@ class SmokeTestModelOperator(MLOpsOperator):
 
     Notes
     -----
-    XCom: ``passed, reasons, model_name, version, environment, packages_that_differ, load_seconds, difference,
-    row_milliseconds, batch_milliseconds, batch_rows, memory_megabytes, run_id, experiment_id, run_url, report_url,
-    model_version_url``.
+    XCom: ``passed, reasons, model_name, version, environment, environment_note, packages_that_differ, load_seconds,
+    difference, row_milliseconds, batch_milliseconds, batch_rows, memory_megabytes, run_id, experiment_id, run_url,
+    report_url, model_version_url``.
     """
 
     template_fields: Sequence[str] = (*MLOpsOperator.template_fields, "model_name", "alias", "version")
@@ -72,6 +80,7 @@ class SmokeTestModelOperator(MLOpsOperator):
         max_row_milliseconds: float | None = None,
         max_batch_milliseconds: float | None = None,
         max_memory_megabytes: float | None = None,
+        environment: Environment = "recorded",
         require_example: bool = True,
         require_environment: bool = False,
         timeout_seconds: float = 300.0,
@@ -91,6 +100,8 @@ class SmokeTestModelOperator(MLOpsOperator):
         for name, limit in (*self.limits.items(), ("timeout_seconds", timeout_seconds)):
             if limit is not None and not 0 < limit < float("inf"):
                 raise InputError(f"The limit of {name} of SmokeTestModelOperator must be above 0; got {limit!r}.")
+        check_environment(environment)
+        self.environment = environment
         self.require_example = require_example
         self.require_environment = require_environment
         self.timeout_seconds = timeout_seconds
@@ -98,27 +109,21 @@ class SmokeTestModelOperator(MLOpsOperator):
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Start the process, judge its answer, record."""
-        from dataclasses import asdict
-
         from airflow_mlops_provider.operators.scoring_model import read_version_evidence
         from airflow_mlops_provider.registry.versions import resolve
 
         hook = MlflowHook(self.mlflow_conn_id)
         with hook.open() as registry:
             version = resolve(registry, self.model_name, self.version, alias=self.alias)
-            differing = packages_that_differ(read_version_evidence(registry, version).requirements)
-            server = asdict(registry.server)
-        order = {
-            "server": server,
-            "model_name": version.model_name,
-            "version": version.version,
-            "trusted_types": list(self.trusted_types),
-        }
-        answer = ask(order, timeout_seconds=self.timeout_seconds)
-        if "outage" in answer:
-            raise OutageError(answer["outage"])
+            evidence = read_version_evidence(registry, version)
+        requirements = evidence.requirements
+        # Outside of a session, whose credentials pip has no use for.
+        with interpreter(self.environment, requirements=requirements, timeout_seconds=self.timeout_seconds) as used:
+            answer = self._try(hook, version, evidence, used)
+        differing = {} if used.environment == "recorded" else packages_that_differ(requirements)
         reasons = [answer["error"]] if "error" in answer else self._objections(answer["found"])
-        said = [f"{name} is {now}, the model was trained with {then}" for name, (then, now) in differing.items()]
+        said = [] if used.note is None else [used.note]
+        said += [f"{name} is {now}, the model was trained with {then}" for name, (then, now) in differing.items()]
         for one in said:
             self.log.warning("%s", one)
         if self.require_environment:
@@ -128,12 +133,35 @@ class SmokeTestModelOperator(MLOpsOperator):
             "reasons": reasons,
             "model_name": version.model_name,
             "version": version.version,
-            "environment": "current",
+            "environment": used.environment,
+            "environment_note": used.note,
             "packages_that_differ": {name: list(pair) for name, pair in differing.items()},
             **{key: _rounded(value) for key, value in answer.get("found", {}).items()},
         }
         with hook.open() as registry:
             return {**result, **self._record(context, registry, version, result)}
+
+    def _try(self, hook: MlflowHook, version: Version, evidence: TrainingEvidence, used: Interpreter) -> dict[str, Any]:
+        """Let the process use the version's files, fetched and compared with their hashes here."""
+        from airflow_mlops_provider.registry.example import read_example
+        from airflow_mlops_provider.registry.model_files import fetched, verified_manifest
+
+        try:
+            with hook.open() as registry, fetched(registry, version) as directory:
+                example = read_example(registry, version)
+                verified_manifest(registry, version, directory)
+                order = {
+                    "directory": str(directory),
+                    "where": version.title,
+                    "trusted_types": list(self.trusted_types),
+                    "task": evidence.task,
+                    "classes": list(evidence.classes),
+                    "kinds": dict(evidence.kinds),
+                    "example": example,
+                }
+                return ask(order, used=used, timeout_seconds=self.timeout_seconds)
+        except InputError as error:
+            return {"error": str(error)}
 
     def _objections(self, found: Mapping[str, Any]) -> list[str]:
         reasons = []
@@ -172,7 +200,7 @@ class SmokeTestModelOperator(MLOpsOperator):
                 figures={name.replace("_", " "): value for name, value in measured.items()},
                 sections={},
                 about={
-                    "Environment": "of the worker",
+                    "Environment": _ENVIRONMENTS[result["environment"]],
                     "Packages unlike those of training": ", ".join(result["packages_that_differ"]) or "none",
                 },
             )
@@ -186,30 +214,35 @@ class SmokeTestModelOperator(MLOpsOperator):
             }
 
 
-def ask(order: Mapping[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
+def ask(order: Mapping[str, Any], *, used: Interpreter, timeout_seconds: float) -> dict[str, Any]:
     """Let a fresh process carry out an order.
 
     Parameters
     ----------
     order : mapping
-        Given on its input, so that no secret is on a command line.
+        See :func:`airflow_mlops_provider.operators.smoke_process.run`.
+    used : Interpreter
+        What runs it.
     timeout_seconds : float
         After which it is ended.
 
     Returns
     -------
     dict
-        ``found``, ``error`` or ``outage``.
+        ``found`` or ``error``.
     """
+    import os
     import subprocess
-    import sys
 
     from airflow_mlops_provider.operators import smoke_process
+    from airflow_mlops_provider.registry.trial import KEPT_VARIABLES
 
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     try:
-        done = subprocess.run(  # noqa: S603  # our own module, in our own interpreter
-            [sys.executable, "-m", smoke_process.__name__],
+        done = subprocess.run(  # noqa: S603  # our own module
+            [used.python, "-m", smoke_process.__name__],
             input=json.dumps(order),
+            env={**kept, "PYTHONPATH": used.search_path},
             capture_output=True,
             text=True,
             timeout=timeout_seconds,

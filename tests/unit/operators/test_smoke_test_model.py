@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,20 @@ from airflow.sdk import DAG
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.exceptions import RejectedError
 from airflow_mlops_provider.hooks.mlflow import embedded_server
+from airflow_mlops_provider.operators.smoke_environment import Interpreter
 from airflow_mlops_provider.operators.smoke_test_model import SmokeTestModelOperator, ask, packages_that_differ
 from airflow_mlops_provider.registry.session import open_registry
+from airflow_mlops_provider.registry.versions import by_number
 
 MODEL = "batch score churn"
+CURRENT = Interpreter(python=sys.executable, search_path=os.pathsep.join(sys.path), environment="current")
 
 
 @pytest.fixture
 def smoke(run_dag: Callable[..., Any], versions: list[dict[str, Any]]) -> Callable[..., Any]:
     def run(**arguments: Any) -> Any:
         with DAG("smoke_test_model", schedule=None) as dag:
-            SmokeTestModelOperator(task_id="smoke", model_name=MODEL, **arguments)
+            SmokeTestModelOperator(task_id="smoke", model_name=MODEL, **{"environment": "current", **arguments})
         return run_dag(dag)
 
     return run
@@ -45,6 +49,28 @@ def test_a_sound_version_says_in_a_fresh_process_what_it_said_in_training(
     assert result["row_milliseconds"] > 0
     assert result["batch_milliseconds"] > 0
     assert result["packages_that_differ"] == {}
+
+
+def test_in_a_clean_environment_of_its_requirements_it_says_the_same(smoke: Callable[..., Any]) -> None:
+    result = smoke(environment="recorded", require_environment=True).xcoms["smoke"]
+    assert (result["passed"], result["environment"], result["environment_note"]) == (True, "recorded", None)
+    assert result["difference"] == pytest.approx(0, abs=1e-9)
+
+
+def test_files_that_were_changed_are_rejected_before_any_process_sees_them(
+    smoke: Callable[..., Any], versions: list[dict[str, Any]]
+) -> None:
+    with open_registry(embedded_server()) as registry:
+        found = by_number(registry, MODEL, versions[1]["version"])
+        path = Path(registry.client.get_logged_model(found.model_id).artifact_location.removeprefix("file://"))
+    file = path / "model.skops"
+    kept = file.read_bytes()
+    file.write_bytes(kept[:-1])
+    try:
+        outcome = smoke()
+    finally:
+        file.write_bytes(kept)
+    assert "are not those that were trained" in outcome.xcoms["smoke"]["reasons"][0]
 
 
 def test_a_version_that_is_slower_than_allowed_is_rejected(smoke: Callable[..., Any]) -> None:
@@ -83,11 +109,11 @@ def test_a_version_without_an_example_is_rejected_unless_that_is_accepted(
 
 
 def test_a_process_that_does_not_end_is_ended_and_says_so() -> None:
-    assert "did not end within" in ask({}, timeout_seconds=0.001)["error"]
+    assert "did not end within" in ask({}, used=CURRENT, timeout_seconds=0.001)["error"]
 
 
 def test_a_process_that_dies_says_how() -> None:
-    assert "KeyError" in ask({}, timeout_seconds=60)["error"]
+    assert "KeyError" in ask({}, used=CURRENT, timeout_seconds=60)["error"]
 
 
 def test_packages_are_compared_with_those_of_training() -> None:

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.operators.smoke_environment import check_environment, interpreter
+
+SEE = "import importlib.util, sys; print([name for name in sys.argv[1:] if importlib.util.find_spec(name)])"
+
+
+def sees(python: str, search_path: str, *names: str) -> str:
+    env = {"PYTHONPATH": search_path}
+    return subprocess.run([python, "-c", SEE, *names], env=env, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_clean_environment_has_what_was_recorded_and_this_code_and_nothing_of_the_worker() -> None:
+    with interpreter("recorded", requirements=["joblib==1.4.2"], timeout_seconds=300) as found:
+        assert (found.environment, found.note) == ("recorded", None)
+        said = sees(found.python, found.search_path, "joblib", "pyarrow", "airflow_mlops_provider", "airflow", "mlflow")
+        assert said.strip() == "['joblib', 'pyarrow', 'airflow_mlops_provider']"
+        kept = Path(found.python)
+    assert not kept.exists()
+
+
+def test_where_packages_cannot_be_had_the_workers_serve_and_the_note_says_why() -> None:
+    wanted = ["no-such-package-of-a-model==1.0"]
+    with interpreter("recorded", requirements=wanted, timeout_seconds=300) as found:
+        assert found.environment == "current"
+        assert "no-such-package-of-a-model" in str(found.note)
+        assert sees(found.python, found.search_path, "airflow").strip() == "['airflow']"
+
+
+def test_installing_that_does_not_end_is_given_up() -> None:
+    with interpreter("recorded", requirements=[], timeout_seconds=0.01) as found:
+        assert "not installed within 0.01 s" in str(found.note)
+
+
+def test_the_workers_environment_is_had_by_asking() -> None:
+    with interpreter("current", requirements=["joblib==1.4.2"], timeout_seconds=1) as found:
+        assert (found.environment, found.note) == ("current", None)
+
+
+def test_an_environment_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InputError, match=r"recorded, current; got 'docker'"):
+        check_environment("docker")
