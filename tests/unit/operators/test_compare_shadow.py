@@ -126,11 +126,18 @@ def test_outputs_of_other_rows_are_not_compared(
     assert "same rows" in str(outcome.errors["compare"])
 
 
-def test_a_repeated_label_is_refused(compare: Callable[..., Any], labels: Path, tmp_path: Path) -> None:
-    twice = tmp_path / "twice.csv"
-    pd.concat([pd.read_csv(labels)] * 2).to_csv(twice, index=False)
-    outcome = compare(labels=str(twice), key_columns=["customer"])
-    assert "repeated" in str(outcome.errors["compare"])
+def test_a_repeated_label_counts_once_and_two_answers_for_one_row_are_refused(
+    compare: Callable[..., Any], labels: Path, tmp_path: Path
+) -> None:
+    twice, both = tmp_path / "twice.csv", tmp_path / "both.csv"
+    table = pd.read_csv(labels)
+    pd.concat([table, table]).to_csv(twice, index=False)
+    found = compare(labels=str(twice), key_columns=["customer"], window_end="2025-01-01").xcoms["compare"]
+    assert found["comparisons"][0]["labelled_rows"] == 900
+    pd.concat([table, table.head(3).replace({"Yes": "No", "No": "Yes"})]).to_csv(both, index=False)
+    outcome = compare(labels=str(both), key_columns=["customer"])
+    assert isinstance(outcome.errors["compare"], InvalidInputError)
+    assert "3 keys in ['customer'] have two different labels" in str(outcome.errors["compare"])
 
 
 def test_a_scoring_without_shadows_has_nothing_to_compare(compare: Callable[..., Any], scored: dict[str, Any]) -> None:
