@@ -109,7 +109,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         self.answer(status, headers, answer, slowly=kind == "trickle")
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815 - the standard library's names
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815 - the standard library's names
 
     def forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         upstream = http.client.HTTPConnection(urlsplit(self.proxy.target).netloc, timeout=60)
@@ -137,7 +137,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for key, value in headers.items():
             if key.lower() not in ("content-length", "transfer-encoding", "connection", "server", "date"):
                 self.send_header(key, value)
-        self.send_header("Content-Length", str(len(body)))
+        # The answer to HEAD has no body, and says how long that of GET is.
+        if self.command == "HEAD":
+            self.send_header("Content-Length", headers.get("Content-Length", "0"))
+            body = b""
+        else:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if not slowly:
             self.wfile.write(body)
