@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv)
 
-.PHONY: help demo test test-faults check format bench calibration airflow constraints clean
+.PHONY: help demo test test-faults check format bench calibration docs airflow constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ bench: $(READY) ## speed, as ratios against a yardstick in the same run
 
 calibration: $(READY) ## false alarms and power of the drift decision, simulated: a table and a picture
 	@$(BIN)/python -m benchmarks.calibration
+
+docs: $(READY) ## a page for each operator in docs/operators, from the docstrings
+	@$(BIN)/python -m scripts.make_docs
 
 airflow: $(READY) ## a local Airflow with UI and an MLflow server, the example DAGs loaded
 	@$(BIN)/python -m scripts.local_airflow

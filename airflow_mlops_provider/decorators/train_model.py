@@ -43,6 +43,20 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
         Folds, class weights and preprocessing belong to the function.
     **kwargs
         See :class:`~airflow_mlops_provider.operators.base.MLOpsOperator`.
+
+    Notes
+    -----
+    XCom: as of :class:`~airflow_mlops_provider.operators.train_model.TrainModelOperator`. The asset event is the same,
+    too.
+
+    Examples
+    --------
+    >>> from airflow.sdk import task
+    >>> @task.train_model(model_name="churn", data="/customers/labelled.parquet", target="churn")
+    ... def fit(X, y, depth):
+    ...     from sklearn.tree import DecisionTreeClassifier
+    ...
+    ...     return DecisionTreeClassifier(max_depth=depth).fit(X[["tenure"]], y)
     """
 
     custom_operator_name: ClassVar[str] = "@task.train_model"

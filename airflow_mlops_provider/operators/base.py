@@ -53,6 +53,16 @@ class MLOpsOperator(BaseOperator):
         run go on.
     alerts : sequence of notifiers or callables, optional
         Called with the context, in which ``verdict`` is the result, when the verdict is bad.
+
+    Raises
+    ------
+    InvalidInputError
+        The data, the model, a setting or a permission is wrong; the message says which. Not retried.
+    RejectedError
+        The verdict is bad and ``on_reject="fail"``; it is in XCom. Not retried.
+    RetryableError
+        MLflow, a database or a store does not answer, or the data changed while they were read. Retried as the task's
+        ``retries`` say.
     """
 
     template_fields: Sequence[str] = ("mlflow_conn_id", "experiment_name")

@@ -90,6 +90,18 @@ class BatchScoreOperator(MLOpsOperator):
     run_url, report_url, model_version_url``. ``profile_uri`` is the features' profile in the cells of training, which
     ``DetectDriftOperator(profile=…)`` takes without reading the rows again. A published output is an asset event on its
     ``file://`` URI.
+
+    Examples
+    --------
+    >>> BatchScoreOperator(
+    ...     task_id="score",
+    ...     model_name="churn",
+    ...     data="/customers/{{ ds }}.parquet",
+    ...     output_path="/scores/{{ ds }}.parquet",
+    ...     key_columns=["customer_id"],
+    ...     shadow=["challenger"],
+    ... )
+    <Task(BatchScoreOperator): score>
     """
 
     template_fields: Sequence[str] = (

@@ -45,6 +45,13 @@ class CheckFeatureSkewOperator(MLOpsOperator):
     -----
     XCom: ``passed, model_name, version, verdict, reasons, findings, rows, fingerprint, profile_uri, run_id,
     experiment_id, run_url, report_url, model_version_url``. ``DetectDriftOperator(profile=…)`` takes the XCom.
+
+    Examples
+    --------
+    >>> CheckFeatureSkewOperator(
+    ...     task_id="skew", model_name="churn", data="/customers/{{ ds }}.parquet", known_columns=["customer_id"]
+    ... )
+    <Task(CheckFeatureSkewOperator): skew>
     """
 
     template_fields: Sequence[str] = (*MLOpsOperator.template_fields, "model_name", "data", "alias", "version")

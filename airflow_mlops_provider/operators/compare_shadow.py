@@ -57,6 +57,17 @@ class CompareShadowOperator(MLOpsOperator):
     -----
     XCom: ``passed, reasons, model_name, version, window_end, comparisons``; each comparison has ``version, agreement,
     labelled_rows, record, run_id, run_url, report_url``.
+
+    Examples
+    --------
+    >>> CompareShadowOperator(
+    ...     task_id="compare",
+    ...     model_name="churn",
+    ...     scored="{{ ti.xcom_pull('score') }}",
+    ...     labels="/labels/{{ ds }}.parquet",
+    ...     key_columns=["customer_id"],
+    ... )
+    <Task(CompareShadowOperator): compare>
     """
 
     template_fields: Sequence[str] = (

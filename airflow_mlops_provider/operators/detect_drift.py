@@ -68,6 +68,16 @@ class DetectDriftOperator(MLOpsOperator):
     that needs the rows of both sides: `data`, and as reference data or a champion that keeps all its training rows
     (`reference_sample_rows` of TrainModelOperator). A champion that keeps some of its rows is compared with the current
     ones over all columns together, too; this is reported and decides nothing.
+
+    Examples
+    --------
+    >>> DetectDriftOperator(
+    ...     task_id="drift",
+    ...     model_name="churn",
+    ...     data="/customers/{{ ds }}.parquet",
+    ...     policy={"numeric": {"method": "psi", "threshold": 0.25}, "ignore_columns": ["customer_id"]},
+    ... )
+    <Task(DetectDriftOperator): drift>
     """
 
     template_fields: Sequence[str] = (

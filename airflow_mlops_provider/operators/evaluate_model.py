@@ -68,6 +68,17 @@ class EvaluateModelOperator(MLOpsOperator):
     XCom: ``passed, reasons, verdict, model_name, version, champion_version, metric, metrics, rows, gates, run_id`` and
     the addresses ``run_url, report_url, model_version_url``. The whole verdict is the version's blessing, as JSON and
     HTML in the evaluation's MLflow run.
+
+    Examples
+    --------
+    >>> EvaluateModelOperator(
+    ...     task_id="evaluate",
+    ...     model_name="churn",
+    ...     data="/customers/labelled.parquet",
+    ...     gates=["better_than_champion", {"gate": "min_metric", "metric": "roc_auc", "threshold": 0.8}],
+    ...     on_reject="skip",
+    ... )
+    <Task(EvaluateModelOperator): evaluate>
     """
 
     template_fields: Sequence[str] = (*MLOpsOperator.template_fields, "model_name", "data", "version", "gates")

@@ -31,6 +31,11 @@ class ModelHistoryOperator(MLOpsOperator):
     XCom: ``model_name, champion, reigns, entries, total_entries``. A reign has ``version, since, until, kind, reason,
     by`` (``until`` is None for the present champion); an entry has ``number, kind, version, previous_champion, at,
     reason, by`` and covers rejections and retraining decisions too.
+
+    Examples
+    --------
+    >>> ModelHistoryOperator(task_id="history", model_name="churn", last=20)
+    <Task(ModelHistoryOperator): history>
     """
 
     template_fields: Sequence[str] = (*MLOpsOperator.template_fields, "model_name")

@@ -41,6 +41,11 @@ class ProfileDataOperator(MLOpsOperator):
     Notes
     -----
     XCom: ``profile_uri, rows, columns, data, run_id, experiment_id, run_url``.
+
+    Examples
+    --------
+    >>> ProfileDataOperator(task_id="profile", model_name="churn", data="/customers/{{ ds }}/")
+    <Task(ProfileDataOperator): profile>
     """
 
     template_fields: Sequence[str] = (*MLOpsOperator.template_fields, "data", "model_name", "like")
@@ -97,6 +102,11 @@ class MergeProfilesOperator(MLOpsOperator):
     Notes
     -----
     XCom: as of :class:`ProfileDataOperator`.
+
+    Examples
+    --------
+    >>> MergeProfilesOperator(task_id="merge", profiles="{{ ti.xcom_pull('profile') }}")
+    <Task(MergeProfilesOperator): merge>
     """
 
     template_fields: Sequence[str] = (*MLOpsOperator.template_fields, "profiles")

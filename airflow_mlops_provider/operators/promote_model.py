@@ -39,6 +39,11 @@ class PromoteModelOperator(MLOpsOperator):
     XCom: ``passed, reasons, model_name, version, changed, previous_champion, verdict, model_version_url``. When the
     champion changed, an asset event on ``mlflow://models/<model_name>`` and on
     ``mlflow://models/<model_name>@champion`` says so. Promoting the champion again changes nothing and passes.
+
+    Examples
+    --------
+    >>> PromoteModelOperator(task_id="promote", model_name="churn", on_reject="skip")
+    <Task(PromoteModelOperator): promote>
     """
 
     template_fields: Sequence[str] = (*MLOpsOperator.template_fields, "model_name", "version")

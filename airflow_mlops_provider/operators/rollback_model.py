@@ -47,6 +47,11 @@ class RollbackModelOperator(MLOpsOperator):
     -----
     XCom: ``model_name, version, previous_champion, changed, reason, passed_over, model_version_url``. When the champion
     changed, an asset event on ``mlflow://models/<model_name>@champion`` says so.
+
+    Examples
+    --------
+    >>> RollbackModelOperator(task_id="rollback", model_name="churn", reason="{{ params.reason }}")
+    <Task(RollbackModelOperator): rollback>
     """
 
     template_fields: Sequence[str] = (*MLOpsOperator.template_fields, "model_name", "to_version", "reason")

@@ -67,6 +67,11 @@ class SmokeTestModelOperator(MLOpsOperator):
     XCom: ``passed, reasons, model_name, version, environment, environment_note, packages_that_differ, load_seconds,
     difference, row_milliseconds, batch_milliseconds, batch_rows, memory_megabytes, run_id, experiment_id, run_url,
     report_url, model_version_url``.
+
+    Examples
+    --------
+    >>> SmokeTestModelOperator(task_id="smoke", model_name="churn", max_row_milliseconds=50)
+    <Task(SmokeTestModelOperator): smoke>
     """
 
     template_fields: Sequence[str] = (*MLOpsOperator.template_fields, "model_name", "alias", "version")

@@ -47,6 +47,11 @@ class SuggestExpectationsOperator(MLOpsOperator):
     Notes
     -----
     XCom: ``expectations`` (their number), ``suite_artifact, output_path, run_id, experiment_id, run_url, report_url``.
+
+    Examples
+    --------
+    >>> SuggestExpectationsOperator(task_id="suggest", model_name="churn", output_path="/suites/churn.json")
+    <Task(SuggestExpectationsOperator): suggest>
     """
 
     template_fields: Sequence[str] = (*MLOpsOperator.template_fields, "data", "model_name", "output_path")

@@ -76,6 +76,24 @@ class TrainModelOperator(MLOpsOperator):
     XCom: ``model_name, version, model_uri, run_id, experiment_id, metric, metrics, baseline, candidate, candidates,
     rows, digest, fingerprint`` and the addresses ``run_url, report_url, model_version_url``. An asset event on
     ``mlflow://models/<model_name>`` carries the version, its metrics and its run.
+
+    Examples
+    --------
+    >>> TrainModelOperator(
+    ...     task_id="train",
+    ...     model_name="churn",
+    ...     data="/customers/labelled.parquet",
+    ...     target="churn",
+    ...     estimator=[
+    ...         "sklearn.linear_model.LogisticRegression",
+    ...         {
+    ...             "estimator": "sklearn.ensemble.HistGradientBoostingClassifier",
+    ...             "search": {"space": {"max_leaf_nodes": [7, 15, 31]}, "method": "grid"},
+    ...         },
+    ...     ],
+    ...     split={"columns": ["customer_id"]},
+    ... )
+    <Task(TrainModelOperator): train>
     """
 
     template_fields: Sequence[str] = (

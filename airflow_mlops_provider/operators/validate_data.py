@@ -52,7 +52,7 @@ class ValidateDataOperator(MLOpsOperator):
     model_name : str, optional
         Whose champion, for ``suite="from_model"`` (templated).
     min_rows : int, default 1
-        (templated)
+        Fewest rows (templated).
     max_missing_share : float or mapping of column to float, default 0.05
         Largest share of nulls in a column; ``"*"`` stands for the columns not named (templated).
     max_age : timedelta, optional
@@ -68,23 +68,13 @@ class ValidateDataOperator(MLOpsOperator):
     include_unexpected_values : bool, default False
         Whether up to 20 values of the data that break an expectation appear in XCom, report and MLflow.
     **kwargs
-        Of :class:`MLOpsOperator` and Airflow's ``BaseOperator``.
+        See :class:`~airflow_mlops_provider.operators.base.MLOpsOperator`.
 
-    Returns
-    -------
-    dict
-        The XCom: ``passed``, ``reasons``, ``warnings``, ``data`` (uri, fingerprint or None), ``engine``, ``rows``,
-        ``columns``, ``statistics``, ``findings``, ``expectations`` (failures first, at most 50; the rest counted in
-        ``left_out``), ``run_id``, ``experiment_id``, ``run_url``, ``report_url``, ``report_artifact``.
-
-    Raises
-    ------
-    InvalidInputError
-        The data cannot be read or have no rows, or the suite is empty, unknown or wrong; not retried.
-    RejectedError
-        The verdict is negative and ``on_reject="fail"``; not retried.
-    RetryableError
-        MLflow or the database does not answer, or the data changed while they were read.
+    Notes
+    -----
+    XCom: ``passed, reasons, warnings, data`` (uri, fingerprint or None), ``engine, rows, columns, statistics, findings,
+    expectations`` (failures first, at most 50; the rest counted in ``left_out``), ``run_id, experiment_id, run_url,
+    report_url, report_artifact``.
 
     Examples
     --------

@@ -52,6 +52,11 @@ class ValidatePredictionsOperator(MLOpsOperator):
     Notes
     -----
     XCom: as of :class:`~airflow_mlops_provider.operators.check_feature_skew.CheckFeatureSkewOperator`.
+
+    Examples
+    --------
+    >>> ValidatePredictionsOperator(task_id="check", model_name="churn", data="/scores/{{ ds }}.parquet")
+    <Task(ValidatePredictionsOperator): check>
     """
 
     template_fields: Sequence[str] = (*MLOpsOperator.template_fields, "model_name", "data", "version", "alias")

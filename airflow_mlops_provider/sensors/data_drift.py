@@ -46,9 +46,25 @@ class DataDriftSensor(BaseSensorOperator):
     **kwargs
         Of Airflow's ``BaseSensorOperator``: ``poke_interval``, ``timeout``, ``soft_fail``, ``mode``…
 
+    Raises
+    ------
+    InvalidInputError
+        The data, the reference or the policy is wrong. Not retried.
+    RetryableError
+        MLflow or a database does not answer. Retried as the task's ``retries`` say.
+    AirflowSensorTimeout
+        There was no drift within ``timeout``.
+
     Notes
     -----
     XCom: as of DetectDriftOperator. The asset event is the same, too.
+
+    Examples
+    --------
+    >>> DataDriftSensor(
+    ...     task_id="wait_for_drift", model_name="churn", data="/customers/*.parquet", deferrable=True, timeout=86_400
+    ... )
+    <Task(DataDriftSensor): wait_for_drift>
     """
 
     template_fields: Sequence[str] = (
