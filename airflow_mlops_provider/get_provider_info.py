@@ -63,7 +63,7 @@ def get_provider_info() -> dict[str, Any]:
 
 def _options() -> dict[str, Any]:
     return {
-        "description": "What the package keeps in MLflow.",
+        "description": "What tasks of this package may reach, and how they sign what they do.",
         "options": {
             "namespace": {
                 "description": (
@@ -75,7 +75,27 @@ def _options() -> dict[str, Any]:
                 "type": "string",
                 "example": "production",
                 "default": "",
-            }
+            },
+            "aws_conn_id": {
+                "description": (
+                    "Connection of type aws for s3:// addresses that name none, as s3://conn_id@bucket/key does. When "
+                    "it is aws_default and not defined, boto3 finds credentials by itself."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "minio",
+                "default": "aws_default",
+            },
+            "allowed_data_prefixes": {
+                "description": (
+                    "Where files may be read and outputs written: s3://bucket/folder addresses and absolute folders, "
+                    "separated by commas or line ends. Empty allows all. Queries are not concerned."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "s3://lake/churn, /data",
+                "default": "",
+            },
         },
     }
 

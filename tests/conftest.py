@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,8 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
+    from airflow_mlops_provider.data.access import DataAccess
+
 
 @dataclass(frozen=True, kw_only=True)
 class DagOutcome:
@@ -46,6 +48,79 @@ class DagOutcome:
     xcoms: dict[str, Any]
     errors: dict[str, BaseException]
     run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """An empty bucket of a real S3 server, and a client that boto3's default chain would make."""
+
+    name: str
+    client: Any
+
+    @property
+    def access(self) -> DataAccess:
+        """Reaches the bucket without making a client, which takes longer than most tests."""
+        from airflow_mlops_provider.data.access import DataAccess
+
+        return DataAccess(s3_client=lambda _: self.client)
+
+    def uri(self, key: str = "") -> str:
+        return f"s3://{self.name}/{key}"
+
+    def put(self, key: str, body: bytes) -> str:
+        self.client.put_object(Bucket=self.name, Key=key, Body=body)
+        return self.uri(key)
+
+    def get(self, key: str) -> bytes:
+        return bytes(self.client.get_object(Bucket=self.name, Key=key)["Body"].read())
+
+    def keys(self) -> list[str]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
+        return [one["Key"] for page in pages for one in page.get("Contents", ())]
+
+    def uploads(self) -> list[str]:
+        """Keys of uploads that are neither complete nor aborted."""
+        return [one["Key"] for one in self.client.list_multipart_uploads(Bucket=self.name).get("Uploads", ())]
+
+
+@pytest.fixture(scope="session")
+def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an S3 server in a process of its own."""
+    from tests.servers import s3_server
+
+    with s3_server(tmp_path_factory.mktemp("s3")) as url:
+        yield url
+
+
+@pytest.fixture
+def s3(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket of its own, which boto3 reaches without a connection."""
+    import boto3
+
+    from airflow_mlops_provider.data.s3_client import client_config
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in s3_environment(s3_url, home=tmp_path).items():
+        monkeypatch.setenv(name, value)
+    bucket = Bucket(
+        name=f"bucket-{uuid.uuid4().hex[:12]}", client=boto3.session.Session().client("s3", config=client_config())
+    )
+    bucket.client.create_bucket(Bucket=bucket.name)
+    return bucket
+
+
+def s3_environment(url: str, *, home: Path) -> dict[str, str]:
+    """What a process needs to reach an S3 server, and nothing of the machine's own."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "tests",
+        "AWS_SECRET_ACCESS_KEY": "tests-secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(home / "no-aws-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(home / "no-aws-credentials"),
+    }
 
 
 @pytest.fixture(scope="session")

@@ -50,14 +50,17 @@ class Fingerprint:
     uri : str
         Where the data were read from, without credentials.
     sha256 : str
-        64 hexadecimal digits. One file: of its bytes. Several: of their sorted names and digests. A query: of its
-        rows in any order.
+        64 hexadecimal digits. One file: of what `basis` says. Several: of their sorted names and digests. A query: of
+        its rows in any order.
     size_bytes : int
         Bytes on storage; 0 for a query.
     rows : int
         Number of rows.
     modified_at : str or None
         Latest modification, ISO 8601 in UTC; None for a query.
+    basis : {"bytes", "etag", "rows"}, default "bytes"
+        What the digits are of: a file's bytes; an S3 object's ETag, version and size, which change when its bytes do;
+        a query's rows. Equal data have equal digits only on the same basis.
     """
 
     uri: str
@@ -65,6 +68,7 @@ class Fingerprint:
     size_bytes: int
     rows: int
     modified_at: str | None
+    basis: Literal["bytes", "etag", "rows"] = "bytes"
 
     @property
     def digest(self) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     Opener = Callable[[], pa.NativeFile]
 
+_PACKED_BYTES = 1 << 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
@@ -89,6 +91,7 @@ def opener_of(uri: str, open_raw: Opener) -> Opener:
     def open_unpacked() -> pa.NativeFile:
         import pyarrow as pa
 
-        return pa.CompressedInputStream(open_raw(), "gzip")
+        # It asks for 64 KB at a time, each of which may be a request.
+        return pa.CompressedInputStream(pa.BufferedInputStream(open_raw(), _PACKED_BYTES), "gzip")
 
     return open_unpacked

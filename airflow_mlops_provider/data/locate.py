@@ -2,54 +2,35 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from airflow_mlops_provider.core.errors import InputError, NoDataError
-from airflow_mlops_provider.data.file_object import FileObject, LocalFile, local_uri
-from airflow_mlops_provider.data.formats import Format, format_of
+from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.data.access import DEFAULT_ACCESS, DataAccess
+from airflow_mlops_provider.data.file_entry import FileEntry
+from airflow_mlops_provider.data.file_object import local_uri
+from airflow_mlops_provider.data.local_files import local_entries
+from airflow_mlops_provider.data.s3_files import s3_entries
+from airflow_mlops_provider.data.s3_path import S3Path, is_s3, s3_path
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _CREDENTIALS = re.compile(r"//[^/@]*@")
-_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileEntry:
-    """One file of a data set.
-
-    Parameters
-    ----------
-    file : FileObject
-        Its bytes.
-    format : Format
-        How to read them.
-    name : str
-        Its path below the folder or pattern that found it; part of the data set's fingerprint.
-    partition : mapping
-        Values that the folders between say, ``month=2024-05`` for instance; None stands for null.
-    """
-
-    file: FileObject
-    format: Format
-    name: str
-    partition: Mapping[str, str | None]
-
-
-def locate(data: Any) -> tuple[str, list[FileEntry]]:
+def locate(data: Any, *, access: DataAccess = DEFAULT_ACCESS) -> tuple[str, list[FileEntry]]:
     """Find the files that `data` means.
 
     Parameters
     ----------
     data : str, pathlib.Path, Asset or sequence of those
-        A path, a ``file://`` URI, a folder or a pattern (``*``, ``?``, ``[]``, ``**``); of an asset, its URI counts.
-        Below a folder or pattern, names that begin with a dot or an underscore are no data.
+        A path, a ``file://`` URI, an ``s3://bucket/key`` or ``s3://conn_id@bucket/key`` address, a folder or a pattern
+        (``*``, ``?``, ``[]``, ``**``); of an asset, its URI counts. Below a folder or pattern, names that begin with a
+        dot or an underscore are no data.
+    access : DataAccess
+        How addresses are reached, and which may be.
 
     Returns
     -------
@@ -60,16 +41,21 @@ def locate(data: Any) -> tuple[str, list[FileEntry]]:
 
     Raises
     ------
+    NoDataError
+        Nothing is there, or not all of it yet.
     InputError
-        Nothing is there, formats are mixed, a file is meant twice, or the kind of address cannot be read.
+        Formats are mixed, a file is meant twice, the kind of address cannot be read, the address is not allowed, or the
+        storage refuses.
+    OutageError
+        The storage does not answer.
     """
     items = list(data) if isinstance(data, (list, tuple, set, frozenset)) else [data]
     if not items:
         raise InputError("data is an empty list. Hint: name at least one file.")
-    patterns = [_local_path(item) for item in items]
-    entries = [entry for pattern in patterns for entry in _entries_of(pattern)]
+    places = [place_of(item) for item in items]
+    entries = [entry for place in places for entry in _entries_of(place, access)]
     entries.sort(key=lambda entry: (entry.name, entry.file.uri))
-    uri = ", ".join(sorted(map(local_uri, patterns)))
+    uri = ", ".join(sorted(map(uri_of, places)))
     _check_distinct(entries)
     formats = {entry.format.name: entry for entry in entries}
     if len(formats) > 1:
@@ -78,83 +64,57 @@ def locate(data: Any) -> tuple[str, list[FileEntry]]:
     return uri, entries
 
 
-def _local_path(item: Any) -> str:
-    """Return the absolute path or pattern that one item means."""
+def place_of(item: Any, *, what: str = "data") -> str | S3Path:
+    """Return what one item means: a place in S3, or the absolute local path or pattern.
+
+    Parameters
+    ----------
+    item : str, pathlib.Path or Asset
+        As the user wrote it.
+    what : str
+        The argument's name, for messages.
+
+    Raises
+    ------
+    InputError
+        It is no address, or one of another kind.
+    """
     text = getattr(item, "uri", item)
     if isinstance(text, os.PathLike):
         text = os.fspath(text)
     if not isinstance(text, str) or not text.strip() or "\0" in text:
-        raise InputError(
-            f"data must be a path, URI, asset, query or list of those; got {type(item).__name__} {text!r:.100}."
-        )
+        raise InputError(f"{what} must be a path, URI or asset; got {type(item).__name__} {text!r:.100}.")
     match = _SCHEME.match(text)
     if match is None:
         return os.path.abspath(os.path.expanduser(text))
-    scheme, rest = match[1].lower(), text[match.end() :]
-    if scheme != "file":
+    if is_s3(text):
+        return s3_path(text)
+    if match[1].lower() != "file":
         shown = _CREDENTIALS.sub("//", text)
-        raise InputError(
-            f"{shown} cannot be read: of URIs, only file:// is known. Hint: copy the data to the worker first."
-        )
+        raise InputError(f"{what} {shown}: of URIs, only file:// and s3:// are known. Hint: copy it there first.")
+    return _path_of(text, text[match.end() :])
+
+
+def uri_of(place: str | S3Path) -> str:
+    """Return the address of a place."""
+    return place.uri if isinstance(place, S3Path) else local_uri(place)
+
+
+def _path_of(text: str, rest: str) -> str:
+    """Return the path of a ``file://`` URI; unlike a path of the user's own, it takes no detours."""
     host, _, path = rest.partition("/")
     if host not in ("", "localhost"):
         raise InputError(
             f"{text} names the host {host!r}. Hint: a local file has three slashes, as in file:///data/x.csv."
         )
-    return os.path.abspath(unquote("/" + path))
+    path = unquote("/" + path)
+    if ".." in path.split("/"):
+        raise InputError(f"{text} has a part '..'. Hint: name the folder itself.")
+    return os.path.abspath(path)
 
 
-def _entries_of(pattern: str) -> list[FileEntry]:
-    """Expand one path or pattern; what exists under the very name is no pattern."""
-    if os.path.isfile(pattern):
-        return [_entry(pattern, root=os.path.dirname(pattern), with_partition=False)]
-    if os.path.isdir(pattern):
-        root, found = pattern, [pattern]
-    elif glob.has_magic(pattern):
-        root, found = _root_of(pattern), glob.glob(pattern, recursive=True, include_hidden=True)
-    else:
-        raise NoDataError(
-            f"{local_uri(pattern)} does not exist. Hint: relative paths start at {os.getcwd()} on this worker."
-        )
-    paths = {path for match in found for path in _files_below(match) if _is_data(os.path.relpath(path, root))}
-    if not paths:
-        raise NoDataError(
-            f"{local_uri(pattern)} holds no data file. Hint: names that begin with '.' or '_' do not count."
-        )
-    return [_entry(path, root=root, with_partition=True) for path in paths]
-
-
-def _root_of(pattern: str) -> str:
-    """Return the folder before the first wildcard."""
-    root = pattern
-    while glob.has_magic(root):
-        root = os.path.dirname(root)
-    return root
-
-
-def _files_below(path: str) -> list[str]:
-    if os.path.isfile(path):
-        return [path]
-    return [os.path.join(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names]
-
-
-def _is_data(relative: str) -> bool:
-    """Tell whether a file counts, by the rule of Hive and Spark: ``_SUCCESS``, ``_temporary``, ``.part.crc`` do not."""
-    return not any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in Path(relative).parts)
-
-
-def _entry(path: str, *, root: str, with_partition: bool) -> FileEntry:
-    relative = Path(os.path.relpath(path, root))
-    folders = relative.parts[:-1] if with_partition else ()
-    pairs = [folder.partition("=") for folder in folders if "=" in folder.lstrip("=")]
-    values = {unquote(name): unquote(value) for name, _, value in pairs}
-    file = LocalFile(Path(path))
-    return FileEntry(
-        file=file,
-        format=format_of(file.uri),
-        name=relative.as_posix(),
-        partition={name: None if value == _HIVE_NULL else value for name, value in values.items()},
-    )
+def _entries_of(place: str | S3Path, access: DataAccess) -> list[FileEntry]:
+    return s3_entries(place, access) if isinstance(place, S3Path) else local_entries(place, access)
 
 
 def _check_distinct(entries: Sequence[FileEntry]) -> None:

@@ -20,9 +20,9 @@ from uuid import uuid4
 from airflow_mlops_provider.core.errors import InputError, NoDataError, OutageError
 from airflow_mlops_provider.core.row_hash import hash_rows
 from airflow_mlops_provider.core.specs import Fingerprint
+from airflow_mlops_provider.data.file_entry import FileEntry
 from airflow_mlops_provider.data.file_object import LocalFile
 from airflow_mlops_provider.data.formats import FORMATS
-from airflow_mlops_provider.data.locate import FileEntry
 from airflow_mlops_provider.data.source import BATCH_ROWS, DataSource
 from airflow_mlops_provider.data.sql_errors import database_errors
 from airflow_mlops_provider.data.sql_types import join_columns, to_arrow
@@ -134,7 +134,12 @@ class QueryRows(DataSource):
         whole = sha256(json.dumps(names).encode())
         whole.update(hashes.astype("<u8").tobytes())
         return Fingerprint(
-            uri=self.uri, sha256=whole.hexdigest(), size_bytes=0, rows=self.count_rows(), modified_at=None
+            uri=self.uri,
+            sha256=whole.hexdigest(),
+            size_bytes=0,
+            rows=self.count_rows(),
+            modified_at=None,
+            basis="rows",
         )
 
     def close(self) -> None:

@@ -7,15 +7,17 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError, NoDataError
 from airflow_mlops_provider.core.specs import Fingerprint
+from airflow_mlops_provider.data.access import DEFAULT_ACCESS, DataAccess
+from airflow_mlops_provider.data.file_entry import FileEntry
 from airflow_mlops_provider.data.file_object import FileIdentity, digest, reading
 from airflow_mlops_provider.data.formats import opener_of
-from airflow_mlops_provider.data.locate import FileEntry, locate
+from airflow_mlops_provider.data.locate import locate
 from airflow_mlops_provider.data.source import BATCH_ROWS, DataSource
 from airflow_mlops_provider.data.types import cast_batch, join_types, with_dictionaries
 
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
 _INT64 = re.compile(r"-?\d{1,18}")
 
 
-def open_files(data: Any) -> TableFiles:
+def open_files(data: Any, *, access: DataAccess = DEFAULT_ACCESS) -> TableFiles:
     """Open files as one table.
 
     Parameters
     ----------
     data : str, pathlib.Path, Asset or sequence of those
+        As for ``locate``.
+    access : DataAccess
         As for ``locate``.
 
     Returns
@@ -44,7 +48,7 @@ def open_files(data: Any) -> TableFiles:
     InputError
         Nothing is there, a file has no bytes, or as for ``locate``.
     """
-    uri, entries = locate(data)
+    uri, entries = locate(data, access=access)
     return TableFiles(uri=uri, entries=entries)
 
 
@@ -105,12 +109,12 @@ class TableFiles(DataSource):
         wanted = with_dictionaries(wanted) if dictionaries else wanted
         for entry, seen in zip(self._entries, self._seen, strict=True):
             with reading(entry.file, seen, as_what=entry.format.name):
-                for batch in self._read(entry, wanted, batch_rows):
+                for batch in self._read(entry, seen, wanted, batch_rows):
                     for start in range(0, batch.num_rows, batch_rows):
                         yield batch.slice(start, batch_rows)
 
     def fingerprint(self) -> Fingerprint:
-        """Return the SHA-256 of the file's bytes, or of the sorted names and digests of several files."""
+        """Return the SHA-256 of the file's bytes or ETag, or of the sorted names and digests of several files."""
         digests = [digest(entry.file, seen) for entry, seen in zip(self._entries, self._seen, strict=True)]
         names = [entry.name for entry in self._entries]
         whole = digests[0]
@@ -122,6 +126,7 @@ class TableFiles(DataSource):
             size_bytes=sum(seen.size_bytes for seen in self._seen),
             rows=self.count_rows(),
             modified_at=max(seen.modified_at for seen in self._seen).isoformat(),
+            basis="etag" if any(seen.digest for seen in self._seen) else "bytes",
         )
 
     @cached_property
@@ -129,7 +134,7 @@ class TableFiles(DataSource):
         schemas, n_rows = [], 0
         for entry, seen in zip(self._entries, self._seen, strict=True):
             with reading(entry.file, seen, as_what=entry.format.name):
-                schema, n_file_rows = entry.format.scan(opener_of(entry.file.uri, entry.file.open))
+                schema, n_file_rows = entry.format.scan(opener_of(entry.file.uri, partial(entry.file.open, seen)))
             _check_names(schema.names, entry)
             schemas.append(schema)
             n_rows += n_file_rows
@@ -138,7 +143,9 @@ class TableFiles(DataSource):
         inside = _unified(schemas, self._entries)
         return _Scan(inside=inside, folders=_folder_fields(self._entries, inside.names), n_rows=n_rows)
 
-    def _read(self, entry: FileEntry, wanted: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    def _read(
+        self, entry: FileEntry, seen: FileIdentity, wanted: pa.Schema, batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
         """Read one file's share of the columns and add those that its folders say."""
         import pyarrow as pa
 
@@ -146,7 +153,7 @@ class TableFiles(DataSource):
         # The file is read even if only its folders are asked, to know how often to repeat what they say.
         inside = [field for field in wanted if field.name in names_inside]
         inside = inside or [self._scanned.inside.field(0)]
-        opener = opener_of(entry.file.uri, entry.file.open)
+        opener = opener_of(entry.file.uri, partial(entry.file.open, seen))
         for batch in entry.format.batches(opener, pa.schema(inside), batch_rows):
             found = dict(zip(batch.schema.names, batch.columns, strict=True))
             columns = [

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
+from airflow_mlops_provider.data.file_entry import HIVE_NULL
 from airflow_mlops_provider.data.file_object import local_uri
 from airflow_mlops_provider.data.output import ABOUT, SUCCESS, check_free
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 # Each is an open file, of which a process may usually have 1,024.
 MAX_PARTITIONS = 500
 # Of all partitions together, before the largest is written out as a row group.

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.specs import SqlQuery
+from airflow_mlops_provider.data.access import DataAccess
+from airflow_mlops_provider.data.s3_path import S3Path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.sdk import Asset
@@ -26,7 +28,8 @@ def open_data(data: str | Path | Asset | SqlQuery | Sequence[str | Path | Asset]
     Parameters
     ----------
     data : str, Path, Asset, SqlQuery or sequence
-        A path, ``file://`` URI, folder, pattern, asset or a list of those; or a query, which runs now and once.
+        A path, a ``file://`` or ``s3://`` address, folder, pattern, asset or a list of those; or a query, which runs
+        now and once. ``s3://conn_id@bucket/key`` names the Airflow connection to take.
 
     Returns
     -------
@@ -36,16 +39,49 @@ def open_data(data: str | Path | Asset | SqlQuery | Sequence[str | Path | Asset]
     Raises
     ------
     InputError
-        Nothing is there, the data are empty, the connection is not defined or not of a SQL provider, or the
-        database refuses the query.
+        Nothing is there, the data are empty or not allowed, the connection is not defined or of another kind, or the
+        storage or database refuses.
     OutageError
-        The database does not answer.
+        The storage or database does not answer.
     """
     if isinstance(data, SqlQuery):
         return _open_query(data)
     from airflow_mlops_provider.data.table_files import open_files
 
-    return open_files(data)
+    return open_files(data, access=airflow_access())
+
+
+def airflow_access() -> DataAccess:
+    """Return how this deployment's tasks reach data, and the option ``allowed_data_prefixes`` of section ``mlops``."""
+    from airflow_mlops_provider.hooks.aws import s3_clients
+
+    return DataAccess(s3_client=s3_clients(), allowed_prefixes=_allowed_prefixes())
+
+
+async def airflow_access_async(places: Iterable[str | S3Path]) -> DataAccess:
+    """Return the same for a triggerer, whose connections must be asked for beforehand and without blocking.
+
+    Parameters
+    ----------
+    places : iterable of str or S3Path
+        What ``place_of`` said of the data.
+
+    Raises
+    ------
+    InputError
+        A connection is not defined.
+    """
+    from airflow_mlops_provider.hooks.aws import s3_clients_async
+
+    conn_ids = {place.conn_id for place in places if isinstance(place, S3Path)}
+    return DataAccess(s3_client=await s3_clients_async(conn_ids), allowed_prefixes=_allowed_prefixes())
+
+
+def _allowed_prefixes() -> tuple[str, ...]:
+    from airflow.configuration import conf
+
+    text = conf.get("mlops", "allowed_data_prefixes", fallback="") or ""
+    return tuple(one.strip() for one in re.split(r"[,\n]", text) if one.strip())
 
 
 def sql_hook(conn_id: str) -> DbApiHook:

@@ -80,7 +80,7 @@ def record_check(
             sections={"Findings": plain["findings"]},
             about={
                 "Data": fingerprint.uri,
-                "SHA-256 of the data": fingerprint.sha256,
+                f"SHA-256 of the {fingerprint.basis}": fingerprint.sha256,
                 "Policy": ", ".join(f"{name}={value}" for name, value in policy.items()),
             },
         )

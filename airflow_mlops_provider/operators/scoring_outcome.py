@@ -116,7 +116,7 @@ class ScoringOutcome:
                 "Shadows": len(self.lanes) - 1,
             },
             sections=sections,
-            about={"Data": self.fingerprint.uri, "SHA-256 of the data": self.fingerprint.sha256},
+            about={"Data": self.fingerprint.uri, f"SHA-256 of the {self.fingerprint.basis}": self.fingerprint.sha256},
         )
 
     def publish(self) -> dict[str, Any]:

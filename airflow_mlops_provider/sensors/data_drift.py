@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, Airfl
 from airflow_mlops_provider.core.drift_policy import DriftPolicy
 from airflow_mlops_provider.core.errors import DataChangedError, InputError, NoDataError
 from airflow_mlops_provider.core.specs import SqlQuery
+from airflow_mlops_provider.hooks.data import airflow_access
 from airflow_mlops_provider.links.mlflow import MlflowReportLink, MlflowRunLink
 from airflow_mlops_provider.operators.base import airflow_errors, render_query
 from airflow_mlops_provider.operators.detect_drift import WINDOW_END, drift_experiment
@@ -138,7 +139,7 @@ class DataDriftSensor(BaseSensorOperator):
         with airflow_errors():
             paths = _paths(self.data)
             # Taken before the look: what changes meanwhile is looked at again.
-            seen = state_of(paths)
+            seen = state_of(paths, airflow_access())
             result = self._look(context)
         if result is not None:
             return result

@@ -13,8 +13,10 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_mlops_provider.core.errors import InputError, NoDataError
-from airflow_mlops_provider.data.locate import locate
+from airflow_mlops_provider.core.errors import InputError, NoDataError, OutageError
+from airflow_mlops_provider.data.access import DataAccess
+from airflow_mlops_provider.data.locate import locate, place_of
+from airflow_mlops_provider.hooks.data import airflow_access_async
 
 
 class NewDataTrigger(BaseTrigger):
@@ -25,7 +27,8 @@ class NewDataTrigger(BaseTrigger):
     Parameters
     ----------
     paths : list of str
-        Absolute paths of files, directories or globs, or ``file://`` addresses.
+        Absolute paths of files, directories or globs, ``file://`` or ``s3://`` addresses. Keys of S3 come from Airflow
+        connections, never from here.
     seen : str
         What :func:`state_of` said of them before.
     poll_interval_seconds : float
@@ -47,28 +50,50 @@ class NewDataTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until something changed, then say so once."""
+        access: DataAccess | None = None
         while True:
             # Before the first look, too: a triggerer that sees other files than the worker would else fire at once,
             # and the two would chase each other without a pause.
             await asyncio.sleep(self.poll_interval_seconds)
-            # Listing a directory blocks, on network storage for long; the event loop serves other triggers meanwhile.
-            state = await asyncio.to_thread(state_of, self.paths)
+            try:
+                # Kept while the trigger runs: a client takes longer to make than to use.
+                access = access or await airflow_access_async(place_of(path) for path in self.paths)
+                # Listing blocks, on network storage for long; the event loop serves other triggers meanwhile.
+                state = await asyncio.to_thread(state_of, self.paths, access)
+            except InputError:
+                state = _digest(_UNREADABLE)
+            except OutageError as error:
+                self.log.warning("%s Looking again in %g seconds.", error, self.poll_interval_seconds)
+                continue
             if state != self.seen:
                 yield TriggerEvent({"state": state})  # type: ignore[no-untyped-call]  # nor has the event
                 return
 
 
-def state_of(paths: Sequence[str]) -> str:
-    """Return a digest of which files these paths mean as data, how large they are, and when they were modified."""
-    return hashlib.sha256("\n".join(_entries(paths)).encode()).hexdigest()
+def state_of(paths: Sequence[str], access: DataAccess) -> str:
+    """Return a digest of which files these paths mean as data, how large they are, and when they were modified.
+
+    Raises
+    ------
+    OutageError
+        The storage does not answer.
+    """
+    return _digest(_entries(paths, access))
 
 
-def _entries(paths: Sequence[str]) -> list[str]:
+_UNREADABLE = ("unreadable",)  # the worker says why when it looks
+
+
+def _digest(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _entries(paths: Sequence[str], access: DataAccess) -> Sequence[str]:
     try:
-        _, files = locate(list(paths))
+        _, files = locate(list(paths), access=access)
         seen = [(entry.file.uri, entry.file.identity()) for entry in files]
     except (NoDataError, FileNotFoundError):
         return []  # not there yet, or gone between listing and looking
     except (InputError, OSError):
-        return ["unreadable"]  # the worker says why when it looks
-    return [f"{uri}\t{identity.size_bytes}\t{identity.modified_at.isoformat()}" for uri, identity in seen]
+        return _UNREADABLE
+    return [f"{uri}\t{one.size_bytes}\t{one.modified_at.isoformat()}\t{one.digest or ''}" for uri, one in seen]

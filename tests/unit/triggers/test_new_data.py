@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -10,8 +11,15 @@ from typing import Any
 
 import pytest
 
+from airflow_mlops_provider.core.errors import OutageError
+from airflow_mlops_provider.data.access import DEFAULT_ACCESS
 from airflow_mlops_provider.triggers import new_data
-from airflow_mlops_provider.triggers.new_data import NewDataTrigger, state_of
+from airflow_mlops_provider.triggers.new_data import NewDataTrigger
+from tests.conftest import Bucket
+
+
+def state_of(paths: list[str]) -> str:
+    return new_data.state_of(paths, DEFAULT_ACCESS)
 
 
 def first_event(trigger: NewDataTrigger, *, meanwhile: Any = None, seconds: float = 10) -> Any:
@@ -78,7 +86,7 @@ def test_a_slow_file_system_does_not_hold_up_other_triggers(tmp_path: Path, monk
 
     looking, answered = threading.Event(), threading.Event()
 
-    def hanging(paths: Any) -> str:
+    def hanging(paths: Any, access: Any) -> str:
         looking.set()
         assert answered.wait(10)
         return "changed"
@@ -128,12 +136,57 @@ def test_names_with_brackets_are_names_where_they_exist(tmp_path: Path) -> None:
     assert state_of([str(path)]) != before
 
 
+def test_an_object_written_or_replaced_while_waiting_fires_it(s3: Bucket, airflow_home: Path) -> None:
+    paths = [s3.uri("day/*.csv")]
+    for body in (b"a\n1\n", b"a\n2\n"):  # of one size, and within one second
+        trigger = NewDataTrigger(paths=paths, seen=state_of(paths), poll_interval_seconds=0.01)
+
+        async def write(body: bytes = body) -> None:
+            await asyncio.sleep(0.05)
+            await asyncio.to_thread(s3.put, "day/a.csv", body)
+
+        event = first_event(trigger, meanwhile=write, seconds=60)
+        assert event.payload == {"state": state_of(paths)}
+
+
+def test_keys_of_s3_come_from_the_connection_and_not_from_the_arguments(
+    s3: Bucket, s3_url: str, airflow_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.put("a.csv", b"a\n1\n")
+    connection = {"conn_type": "aws", "login": "ann", "password": "secret", "extra": {"endpoint_url": s3_url}}
+    monkeypatch.setenv("AIRFLOW_CONN_MINIO", json.dumps(connection))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    trigger = NewDataTrigger(paths=[f"s3://minio@{s3.name}/a.csv"], seen="", poll_interval_seconds=0.01)
+    assert "secret" not in json.dumps(trigger.serialize())
+    assert first_event(trigger, seconds=60) is not None
+
+
+def test_a_storage_that_is_down_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def down(paths: Any, access: Any) -> str:
+        looks.append(paths)
+        if len(looks) < 3:
+            raise OutageError("S3 answered 503.")
+        return "changed"
+
+    monkeypatch.setattr(new_data, "state_of", down)
+    event = first_event(NewDataTrigger(paths=["x"], seen="", poll_interval_seconds=0))
+    assert (event.payload, len(looks)) == ({"state": "changed"}, 3)
+
+
+def test_a_connection_that_is_missing_is_for_the_worker_to_tell(airflow_home: Path) -> None:
+    trigger = NewDataTrigger(paths=["s3://nowhere@bucket/a.csv"], seen="", poll_interval_seconds=0)
+    assert first_event(trigger) is not None
+
+
 def test_the_triggerer_loads_nothing_heavy_for_it() -> None:
     code = (
         "import sys\nimport airflow.triggers.base\nbefore = set(sys.modules)\n"
+        "from airflow_mlops_provider.data.access import DEFAULT_ACCESS\n"
         "from airflow_mlops_provider.triggers.new_data import NewDataTrigger, state_of\n"
-        "NewDataTrigger(paths=['/x'], seen=''); state_of(['/x'])\n"
-        "heavy = {'great_expectations', 'mlflow', 'numpy', 'pandas', 'pyarrow', 'scipy', 'sklearn'}\n"
+        "NewDataTrigger(paths=['/x'], seen=''); state_of(['/x'], DEFAULT_ACCESS)\n"
+        "heavy = {'boto3', 'great_expectations', 'mlflow', 'numpy', 'pandas', 'pyarrow', 'scipy', 'sklearn'}\n"
         "print(sorted(heavy & (set(sys.modules) - before)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

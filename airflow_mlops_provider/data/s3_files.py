@@ -1,0 +1,99 @@
+"""Objects, prefixes and patterns of S3 to files; must never read what is in them.
+
+A folder whose table is still being written, or was left so by a kill, holds a mark and no ``_SUCCESS``; it is no data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from fnmatch import fnmatchcase
+from glob import has_magic
+from typing import Any
+
+from airflow_mlops_provider.core.errors import NoDataError
+from airflow_mlops_provider.data.access import DataAccess
+from airflow_mlops_provider.data.file_entry import FileEntry, entry_of, is_data
+from airflow_mlops_provider.data.s3_client import s3_errors
+from airflow_mlops_provider.data.s3_object import S3Object
+from airflow_mlops_provider.data.s3_path import S3Path
+
+SUCCESS = "_SUCCESS"
+# Begins the names of the marks.
+UNFINISHED = "_unfinished."
+
+
+def s3_entries(path: S3Path, access: DataAccess) -> list[FileEntry]:
+    """Expand one address; an object under the very key is no pattern.
+
+    Raises
+    ------
+    NoDataError
+        Nothing is there, or not all of it yet.
+    InputError
+        The bucket does not exist or refuses, a file has no known suffix, or the address is not allowed.
+    OutageError
+        S3 does not answer.
+    """
+    root = _root_of(path)
+    access.check_s3(root)
+    client = access.s3_client(path.conn_id)
+    if not path.is_folder and _exists(S3Object(path, client)):
+        return [entry_of(S3Object(path, client), relative=path.name, with_partition=False)]
+    found = {key[len(root.key) :].lstrip("/"): key for key in _keys_below(root, client)}
+    _check_finished(root, found)
+    pattern = [part for part in path.key[len(root.key) :].split("/") if part]
+    entries = [
+        entry_of(S3Object(path.at(key), client), relative=relative, with_partition=True)
+        for relative, key in found.items()
+        if is_data(relative) and _matches(relative.split("/"), pattern)
+    ]
+    if not entries:
+        raise NoDataError(f"{path.uri} holds no data file. Hint: names that begin with '.' or '_' do not count.")
+    return entries
+
+
+def list_keys(client: Any, *, bucket: str, prefix: str, uri: str) -> Iterator[str]:
+    """Yield the keys that begin with a prefix, without the empty objects that stand for folders."""
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    with s3_errors(uri):
+        for page in pages:
+            yield from (one["Key"] for one in page.get("Contents", ()) if not one["Key"].endswith("/"))
+
+
+def _exists(file: S3Object) -> bool:
+    try:
+        file.identity()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _keys_below(root: S3Path, client: Any) -> list[str]:
+    prefix = f"{root.key}/" if root.key else ""
+    return list(list_keys(client, bucket=root.bucket, prefix=prefix, uri=root.uri))
+
+
+def _root_of(path: S3Path) -> S3Path:
+    """Return the place before the first part with a wildcard."""
+    parts = path.key.split("/")
+    first = next((i for i, part in enumerate(parts) if has_magic(part)), len(parts))
+    return path.at("/".join(parts[:first]))
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Tell whether a key is meant, as :mod:`glob` would: below a match counts, ``**`` is any number of folders."""
+    if not pattern:
+        return True
+    if pattern[0] == "**":
+        return any(_matches(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
+
+
+def _check_finished(root: S3Path, found: Collection[str]) -> None:
+    for relative in found:
+        folder, _, name = f"/{relative}".rpartition("/")
+        if name.startswith(UNFINISHED) and f"{folder}/{SUCCESS}".lstrip("/") not in found:
+            place = root.at(f"{root.key}{folder}".strip("/"))
+            raise NoDataError(
+                f"{place.uri} holds a table that is not complete yet. Hint: wait for its writer, or let it be retried."
+            )
