@@ -169,8 +169,8 @@ def test_paths_assets_and_lists_are_files() -> None:
             assert source.count_rows() == 7043
 
 
-def test_an_asset_that_is_not_there_is_bad_input() -> None:
+def test_an_asset_of_another_kind_is_bad_input() -> None:
     from airflow.sdk import Asset
 
-    with pytest.raises(InputError, match=r"bucket/churn\.parquet cannot be read"):
-        open_data(Asset("s3://bucket/churn.parquet"))
+    with pytest.raises(InputError, match=r"gs://bucket/churn\.parquet: of URIs, only file:// and s3://"):
+        open_data(Asset("gs://bucket/churn.parquet"))

@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, T
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.specs import SqlQuery
+from airflow_mlops_provider.hooks.data import airflow_access
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.sensors.data_drift import DataDriftSensor
 from airflow_mlops_provider.triggers.new_data import NewDataTrigger, state_of
@@ -164,7 +165,7 @@ def test_what_goes_to_the_triggerer_is_paths_and_what_was_seen_and_the_rest_of_t
     trigger = caught.value.trigger
     assert isinstance(trigger, NewDataTrigger)
     assert trigger.paths == [str(tables["quiet"])]
-    assert trigger.seen == state_of(trigger.paths)
+    assert trigger.seen == state_of(trigger.paths, airflow_access())
     assert trigger.poll_interval_seconds == 60
     until = caught.value.kwargs["until"]
     assert 3590 < until - time.time() <= 3600
