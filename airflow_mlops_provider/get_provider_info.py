@@ -38,6 +38,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.evaluate_model",
                 "operators.promote_model",
                 "operators.detect_drift",
+                "operators.check_performance",
                 "operators.profile_data",
                 "operators.rollback_model",
                 "operators.model_history",

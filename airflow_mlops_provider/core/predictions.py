@@ -5,7 +5,7 @@ It holds class codes, not class names, and must never hold features or anything 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_mlops_provider.core.errors import InputError
@@ -107,6 +107,16 @@ class Predictions:
     def n_rows(self) -> int:
         """Number of rows."""
         return len(self.y_true)
+
+    def take(self, rows: NDArray[np.int64] | slice) -> Predictions:
+        """Return the predictions of some of the rows, by their positions."""
+        return replace(
+            self,
+            y_true=self.y_true[rows],
+            predicted=self.predicted[rows],
+            probabilities=None if self.probabilities is None else self.probabilities[rows],
+            margins=None if self.margins is None else self.margins[rows],
+        )
 
     def class_counts(self) -> dict[str, int]:
         """Count the true rows of each class, by its name; empty for a regression."""

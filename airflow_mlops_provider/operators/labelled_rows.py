@@ -105,9 +105,12 @@ def read_labels(
     times = None if time_column is None else row_times(labels.column(time_column), name=time_column)
     found = match_labels(scored, labels, keys=keys, target=evidence.target, positions=positions, times=times, now=now)
     chosen = labels.take(found.labels)
+    # Of no rows there is no value, and where all labels are empty not even a type.
+    column = chosen.column(evidence.target)
+    values = true_values(column, name=evidence.target, task=evidence.task) if len(column) else column.to_numpy()
     return LabelledRows(
         rows=found.rows,
-        values=true_values(chosen.column(evidence.target), name=evidence.target, task=evidence.task),
+        values=values,
         others=chosen.select(along),
         counts=found.counts,
         fingerprint=fingerprint,

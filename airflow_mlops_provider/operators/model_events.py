@@ -48,5 +48,13 @@ def emit_drift(context: Context, outlet: AssetAlias, result: dict[str, Any]) -> 
     """Announce that the data of a model drifted, with what a DAG that reacts needs to know."""
     keys = ("window_end", "drifted", "n_drifted", "n_judged", "importance_drifted", "reasons", "run_id", "profile_uri")
     extra = {"event": "drift", "model_name": result["model_name"], **{key: result[key] for key in keys}}
-    asset = Asset(model_asset_uri(result["model_name"], drift=True))
+    asset = Asset(model_asset_uri(result["model_name"], topic="drift"))
+    context["outlet_events"][outlet].add(asset, extra=extra)
+
+
+def emit_drop(context: Context, outlet: AssetAlias, result: dict[str, Any]) -> None:
+    """Announce that a model has become worse, with what a DAG that reacts needs to know."""
+    keys = ("version", "window_end", "metric", "value", "reference", "difference", "labelled_rows", "reasons", "run_id")
+    extra = {"event": "performance_drop", "model_name": result["model_name"], **{key: result[key] for key in keys}}
+    asset = Asset(model_asset_uri(result["model_name"], topic="performance"))
     context["outlet_events"][outlet].add(asset, extra=extra)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.metrics import greater_is_better
@@ -66,7 +66,7 @@ class Scorer:
 
         whole = self._predict(model, rows, np.tile(values, parts))
         n = len(values)
-        return [self._sign * self._evaluate(_rows_of(whole, slice(k * n, (k + 1) * n))) for k in range(parts)]
+        return [self._sign * self._evaluate(whole.take(slice(k * n, (k + 1) * n))) for k in range(parts)]
 
     @property
     def _sign(self) -> int:
@@ -86,13 +86,3 @@ class Scorer:
     def _evaluate(self, predictions: Predictions) -> float:
         # The interval is not used here, so it may be rough.
         return evaluate(predictions, metrics=[self.metric], n_resamples=100)[self.metric].value
-
-
-def _rows_of(whole: Predictions, rows: slice) -> Predictions:
-    return replace(
-        whole,
-        y_true=whole.y_true[rows],
-        predicted=whole.predicted[rows],
-        probabilities=None if whole.probabilities is None else whole.probabilities[rows],
-        margins=None if whole.margins is None else whole.margins[rows],
-    )

@@ -34,6 +34,7 @@ ARGUMENTS = {
     "ValidatePredictionsOperator": "model_name='churn', data='a.csv'",
     "BatchScoreOperator": "model_name='churn', data='a.csv', output_path='b.parquet', shadow=['challenger']",
     "DetectDriftOperator": "model_name='churn', data='a.csv', policy={'numeric': 'psi', 'categorical': 'chi2'}",
+    "CheckPerformanceOperator": "model_name='churn', predictions='a.parquet', labels='b.csv', key_columns=['id']",
     "ProfileDataOperator": "data='a.csv', model_name='churn'",
     "MergeProfilesOperator": "profiles=[]",
     "SuggestExpectationsOperator": "data='a.csv'",
