@@ -106,3 +106,13 @@ def test_a_task_in_a_real_dag_updates_the_asset(run_dag: Callable[..., Any]) -> 
     with create_session() as session:
         events = session.scalars(query).all()
     assert len(events) == 1
+
+
+@pytest.mark.parametrize("topic", ["drift", "performance"])
+def test_what_happens_to_a_model_has_an_asset_of_its_own(topic: Any) -> None:
+    uri = model_asset_uri("credit risk/EU", topic=topic)
+    assert uri == f"mlflow://models/credit%20risk%2FEU/{topic}"
+    assert Asset(uri).uri == uri
+    assert model_asset_uri(f"churn/{topic}") != model_asset_uri("churn", topic=topic)
+    with pytest.raises(InputError, match=f"for an alias or for {topic}"):
+        model_asset_uri("churn", alias="champion", topic=topic)

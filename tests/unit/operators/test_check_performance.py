@@ -151,7 +151,9 @@ def checked(
             "wrong": judge("wrong", alerts=alerts),
             "fail": judge("wrong", on_drop="fail", retries=2),
             "early": judge("early", predictions=scored),
-            "early_judged": judge("early", predictions=scored, policy={"min_labelled_share": 0.5}),
+            "early_judged": judge(
+                "early", predictions=scored, policy={"min_labelled_share": 0.5, "metric": "accuracy"}
+            ),
             "young": judge("all", predictions=scored[1]),
             "half": judge("half"),
             "strict": judge("half", allow_insufficient_data=False, on_drop="fail"),
@@ -253,10 +255,10 @@ def test_labels_that_come_early_are_not_judged_because_they_are_not_like_the_oth
     )
     assert any("too young" in one for one in early["findings"])
     assert any("not of this window" in one for one in early["findings"])
-    # Without the rule the leavers of February would be judged with all of January.
+    # Without the rule the leavers of February would be judged with all of January, and they are harder to tell.
     judged = checked[0].xcoms["early_judged"]
     assert judged["labelled_rows"] > 900
-    assert judged["value"] != pytest.approx(early["value"], abs=0.002)
+    assert judged["value"] < checked[0].xcoms["accuracy"]["value"] - 0.02
 
 
 @pytest.mark.parametrize(
