@@ -17,15 +17,19 @@ from scripts.services import HOST, Service, free_port
 
 AIRFLOW = (sys.executable, "-m", "airflow")
 PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
-FOREIGN = ("AIRFLOW_", "AIRFLOW__", "MLFLOW_", "AWS_", "CELERY_")
+
+
+def without_foreign() -> dict[str, str]:
+    """Return the environment without what is meant for another Airflow, MLflow or store."""
+    foreign = ("AIRFLOW_", "MLFLOW_", "AWS_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
 def airflow_environment(home: Path, *, port: int, dags: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of all parts; nothing of another Airflow on this machine passes into it."""
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     address = f"http://{HOST}:{port}"
     return {
-        **outside,
+        **without_foreign(),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__API__BASE_URL": address,
         "AIRFLOW__API__HOST": HOST,

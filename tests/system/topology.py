@@ -8,9 +8,13 @@ temporary directory, listens on free ports of 127.0.0.1, and is gone afterwards.
 
 from __future__ import annotations
 
+import base64
+import os
 import secrets
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,9 +26,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.registry.session import TrackingServer
 from scripts import servers
-from scripts.airflow_services import PARTS, admin_password, airflow_environment, airflow_part, celery_worker, migration
-from scripts.services import HOST, START_SECONDS, Service, free_port, stop
+from scripts.airflow_services import (
+    PARTS,
+    admin_password,
+    airflow_environment,
+    airflow_part,
+    celery_worker,
+    migration,
+    without_foreign,
+)
+from scripts.services import HOST, START_SECONDS, Service, answers, free_port, stop
 from tests.faults.proxy import FaultyProxy, faulty_proxy
+from tests.system import compose
 from tests.system.airflow_api import AirflowApi
 
 if TYPE_CHECKING:
@@ -33,6 +46,11 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 BUCKET = "mlops"
 STORES = ("postgres", "redis", "s3")
+VARIABLES = tuple(
+    line.partition("=")[0]
+    for line in (REPOSITORY / ".env.example").read_text().splitlines()
+    if "=" in line and line[0] != "#"
+)
 WORKERS = ("worker-1", "worker-2")
 SETTINGS = {
     # Runs are started by the tests alone, and what is lost is noticed in seconds instead of minutes.
@@ -62,9 +80,10 @@ class Topology:
         """A client of the store, past the proxy."""
         import boto3
 
+        assert self.s3_proxy is not None, "this form has no S3"
         client: S3Client = boto3.client(
             "s3",
-            endpoint_url=self.env["STORE_URL"],
+            endpoint_url=self.s3_proxy.target,
             aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
             region_name="us-east-1",
@@ -103,7 +122,7 @@ def light(dags: Path = REPOSITORY / "dags", **settings: str) -> Iterator[Topolog
 
 @contextmanager
 def full(dags: Path = REPOSITORY / "dags", **settings: str) -> Iterator[Topology]:
-    """Yield the topology of ``docker-compose.yaml``."""
+    """Yield the topology of ``docker-compose.yaml``: its environment and commands, at other addresses."""
     with ExitStack() as stack:
         home = stack.enter_context(_home())
         # PostgreSQL's own user must reach its files, and only they are open to it.
@@ -111,43 +130,46 @@ def full(dags: Path = REPOSITORY / "dags", **settings: str) -> Iterator[Topology
         stack.callback(shutil.rmtree, database_home, ignore_errors=True)
         started = stack.enter_context(_stopped())
         ports = {name: free_port() for name in ("airflow", "mlflow", "postgres", "redis", "s3")}
-        password = secrets.token_urlsafe(24)
+        variables = {name: secrets.token_urlsafe(24) for name in VARIABLES}
+        variables["AIRFLOW_FERNET_KEY"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
         started(servers.postgres(database_home, port=ports["postgres"]))
-        started(servers.redis(home / "redis", port=ports["redis"], password=password))
+        started(servers.redis(home / "redis", port=ports["redis"], password=variables["REDIS_PASSWORD"]))
         started(servers.s3_store(home / "s3", port=ports["s3"]))
+        proxy = stack.enter_context(faulty_proxy(f"http://{HOST}:{ports['s3']}"))
         for service in started.services.values():
             service.wait_until_healthy()
-        proxy = stack.enter_context(faulty_proxy(f"http://{HOST}:{ports['s3']}"))
-        databases = {name: _create_database(ports["postgres"], name) for name in ("airflow", "mlflow")}
+        _create_databases(ports["postgres"], variables)
+        places = {
+            "@postgres/": f"@{HOST}:{ports['postgres']}/",
+            "redis:6379": f"{HOST}:{ports['redis']}",
+            "http://s3:7070": proxy.url,
+            "mlflow:5000": f"{HOST}:{ports['mlflow']}",
+            "airflow-api-server:8080": f"{HOST}:{ports['airflow']}",
+            "localhost:8080": f"{HOST}:{ports['airflow']}",
+            "/opt/airflow/": f"{home}/airflow/",
+            "--host=0.0.0.0": f"--host={HOST}",
+            "--port=5000": f"--port={ports['mlflow']}",
+        }
+        described = compose.resolve(compose.load()["services"], variables=variables, places=places)
         env = airflow_environment(
             home / "airflow",
             port=ports["airflow"],
             dags=dags,
             settings={
+                **described["airflow-init"]["environment"],
                 **SETTINGS,
-                "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
-                "AIRFLOW__CORE__FERNET_KEY": _fernet_key(),
-                "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(32),
-                "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(48),
-                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": databases["airflow"],
-                "AIRFLOW__CELERY__BROKER_URL": f"redis://:{password}@{HOST}:{ports['redis']}/0",
-                "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{databases['airflow']}",
-                "AIRFLOW_CONN_MLFLOW_DEFAULT": f"mlflow://{HOST}:{ports['mlflow']}",
-                "AWS_ACCESS_KEY_ID": "mlops",
-                "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(24),
-                "AWS_DEFAULT_REGION": "us-east-1",
-                "AWS_ENDPOINT_URL": proxy.url,
-                "STORE_URL": proxy.target,
+                "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(free_port()),
                 **settings,
             },
         )
         started(
-            servers.mlflow_server(
-                home / "mlflow",
-                port=ports["mlflow"],
-                env=env,
-                backend=databases["mlflow"],
-                artifacts=f"s3://{BUCKET}/mlflow",
+            Service(
+                name="mlflow",
+                command=[sys.executable, "-m", *described["mlflow"]["command"]],
+                env={**without_foreign(), **described["mlflow"]["environment"]},
+                cwd=home,
+                log=home / "mlflow.log",
+                healthy=lambda: answers(f"http://{HOST}:{ports['mlflow']}/health"),
             )
         )
         yield _with_airflow(
@@ -166,27 +188,33 @@ def _with_airflow(
     proxy: FaultyProxy | None = None,
 ) -> Topology:
     airflow_home = home / "airflow"
-    tables = started(migration(airflow_home, env))
+    tables = started(migration(airflow_home, env) if proxy is None else initialization(airflow_home, env))
     wait_until(tables.has_finished, "Airflow's tables are made")
-    del started.services["migrate"]
+    del started.services[tables.name]
     for name in PARTS:
         started(airflow_part(name, airflow_home, env))
     for name in workers:
         started(celery_worker(name, airflow_home, env, slots=2))
     for service in list(started.services.values()):
         service.wait_until_healthy()
-    topology = Topology(
+    return Topology(
         home=home,
         env=env,
-        api=AirflowApi(url=env["AIRFLOW__API__BASE_URL"], password=admin_password(airflow_home)),
+        api=AirflowApi(
+            url=env["AIRFLOW__API__BASE_URL"],
+            password=env.get("AIRFLOW_ADMIN_PASSWORD") or admin_password(airflow_home),
+        ),
         mlflow=TrackingServer(uri=f"http://{HOST}:{mlflow_port}"),
         data=data,
         services=started.services,
         s3_proxy=proxy,
     )
-    if proxy is not None:
-        topology.s3.create_bucket(Bucket=BUCKET)
-    return topology
+
+
+def initialization(home: Path, env: dict[str, str]) -> Service:
+    """Return what the service ``airflow-init`` runs, and ends."""
+    script = REPOSITORY / "scripts" / "compose" / "initialize.py"
+    return Service(name="init", command=[sys.executable, str(script)], env=env, cwd=home, log=home / "init.log")
 
 
 class _Started:
@@ -233,21 +261,10 @@ def _no_interruption() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _create_database(port: int, name: str) -> str:
-    import psycopg2
-
-    connection = psycopg2.connect(host=HOST, port=port, user="mlops", dbname="postgres")
-    connection.autocommit = True  # CREATE DATABASE runs in no transaction
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
-    connection.close()
-    return f"postgresql+psycopg2://mlops@{HOST}:{port}/{name}"
-
-
-def _fernet_key() -> str:
-    from cryptography.fernet import Fernet
-
-    return Fernet.generate_key().decode()
+def _create_databases(port: int, variables: dict[str, str]) -> None:
+    where = {"PGHOST": HOST, "PGPORT": str(port), "POSTGRES_USER": "mlops"}
+    script = REPOSITORY / "scripts" / "compose" / "create_databases.sh"
+    subprocess.run([script], env={**os.environ, **variables, **where}, check=True)
 
 
 def wait_until(condition: Callable[[], Any], what: str, *, seconds: float = START_SECONDS) -> Any:
