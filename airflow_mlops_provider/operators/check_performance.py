@@ -80,6 +80,19 @@ class CheckPerformanceOperator(MLOpsOperator):
 
     A segment is compared with the value on all held-out rows: it is worse than the model is as a whole, which it may
     have been from the start; its own history is in the trend.
+
+    Examples
+    --------
+    >>> CheckPerformanceOperator(
+    ...     task_id="performance",
+    ...     model_name="churn",
+    ...     predictions="/scores/*.parquet",
+    ...     labels="/labels/churned.parquet",
+    ...     key_columns=["customer_id"],
+    ...     policy={"label_delay_days": 60, "window_days": 30, "max_drop": 0.03},
+    ...     segment_columns=["contract"],
+    ... )
+    <Task(CheckPerformanceOperator): performance>
     """
 
     template_fields: Sequence[str] = (
