@@ -42,6 +42,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.profile_data",
                 "operators.rollback_model",
                 "operators.model_history",
+                "operators.trigger_retrain",
             ),
         ],
         "sensors": [_modules("MLflow", "sensors.data_drift")],

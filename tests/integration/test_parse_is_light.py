@@ -27,6 +27,7 @@ ARGUMENTS = {
     "EvaluateModelOperator": "model_name='churn', data='a.csv'",
     "PromoteModelOperator": "model_name='churn'",
     "RollbackModelOperator": "model_name='churn', reason='worse'",
+    "TriggerRetrainOperator": "model_name='churn', trigger_dag_id='training', policy={'on_drift': 'always'}",
     "ModelHistoryOperator": "model_name='churn'",
     "SmokeTestModelOperator": "model_name='churn'",
     "CompareShadowOperator": "model_name='churn', scored={}",

@@ -11,6 +11,7 @@ import pytest
 from airflow_mlops_provider.core import catalog
 from airflow_mlops_provider.core.drift_policy import DriftPolicy
 from airflow_mlops_provider.core.metrics import METRICS
+from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
 from airflow_mlops_provider.get_provider_info import get_provider_info
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -86,3 +87,13 @@ def test_its_example_runs_from_data_to_champion(run_dag, telco: Path, monkeypatc
     assert outcome.state == "success"
     assert outcome.xcoms["promote"]["changed"] is True
     assert outcome.xcoms["promote"]["verdict"] == "rubber_stamped"
+
+
+def test_its_table_of_retraining_is_the_policy_with_its_defaults() -> None:
+    shown = {row[0].strip("`"): row[1].strip("`") for row in rows_of("Retraining")}
+    policy = RetrainPolicy()
+    names = list(policy.to_dict())
+    assert list(shown) == names
+    for name in names:
+        value = getattr(policy, name)
+        assert shown[name] == (f"{value.days} days" if hasattr(value, "days") else str(value)), name

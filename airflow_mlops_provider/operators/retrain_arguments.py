@@ -1,0 +1,74 @@
+"""Arguments of the retraining operator, read after rendering; each is refused with its name and what was wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
+
+
+def policy_of(given: RetrainPolicy | Mapping[str, Any] | None) -> RetrainPolicy:
+    """Return the policy that a user's argument stands for."""
+    if given is None:
+        return RetrainPolicy()
+    return given if isinstance(given, RetrainPolicy) else RetrainPolicy.from_dict(given)
+
+
+def moment_of(given: Any) -> datetime:
+    """Return the time to decide at: given with a zone, or the clock's."""
+    if given in (None, ""):
+        return datetime.now(UTC)
+    try:
+        found = given if isinstance(given, datetime) else datetime.fromisoformat(str(given))
+    except ValueError as error:
+        raise InputError(f"now of TriggerRetrainOperator must be a time in ISO 8601; got {given!r}.") from error
+    if found.utcoffset() is None:
+        raise InputError(f"now of TriggerRetrainOperator must have a zone, such as +00:00; got {given!r}.")
+    return found
+
+
+def rows_of(given: Any) -> int | None:
+    """Return a number of rows that may have become text by rendering; None for none."""
+    if given in (None, "", "None"):
+        return None
+    if isinstance(given, bool) or not str(given).isdigit():
+        raise InputError(f"new_rows of TriggerRetrainOperator must be a whole number from 0; got {given!r}.")
+    return int(given)
+
+
+def conf_of(given: Any) -> dict[str, Any]:
+    """Return the configuration for the training run, as plain JSON values."""
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except json.JSONDecodeError as error:
+            raise InputError(f"conf of TriggerRetrainOperator must be a mapping, or its JSON text; {error}.") from error
+    if given is not None and not isinstance(given, Mapping):
+        raise InputError(f"conf of TriggerRetrainOperator must be a mapping; got {given!r}.")
+    conf = dict(given or {})
+    if "retrain" in conf:
+        raise InputError("conf of TriggerRetrainOperator must leave the key 'retrain' to the operator.")
+    try:
+        json.dumps(conf, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"conf of TriggerRetrainOperator must hold plain JSON values: {error}.") from error
+    return conf
+
+
+def run_ids_of(checks: Any) -> list[str]:
+    """Return the MLflow runs that results of check tasks name."""
+    given = [] if checks is None else [checks] if isinstance(checks, Mapping) else checks
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise InputError(f"checks of TriggerRetrainOperator must be a list of XComs of check tasks; got {checks!r}.")
+    found = []
+    for one in given:
+        if one is None:
+            continue
+        if not isinstance(one, Mapping) or not isinstance(one.get("run_id"), str):
+            raise InputError(f"Each of the checks of TriggerRetrainOperator must name its MLflow run; got {one!r}.")
+        found.append(one["run_id"])
+    return found
