@@ -1,4 +1,4 @@
-"""What later windows are compared with, stored behind a version: profiles, a suite, and a sample only if asked for."""
+"""What later windows are compared with, behind a version: profiles, a suite, and a sample of rows only if asked for."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from airflow_mlops_provider.core.profiler import Profiler
 from airflow_mlops_provider.core.reference_grids import reference_grids
 from airflow_mlops_provider.core.suggest import suggest
 from airflow_mlops_provider.registry.artifacts import fetch
+from airflow_mlops_provider.registry.heldout import write_heldout
 from airflow_mlops_provider.registry.profiles import TRAINING_PROFILE, TRAINING_SUITE, write_profile
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def write_reference(
     profile = profile_of(rows)
     write_profile(run, profile, TRAINING_PROFILE)
     write_profile(run, profile_of(predictions_table(predictions)), PREDICTIONS_PROFILE)
+    write_heldout(run, predictions)
     run.log_dict({"name": model_name, "expectations": suggest(profile, columns=features)}, TRAINING_SUITE)
     if sample_rows:
         _write_sample(run, rows, sample_rows)

@@ -44,7 +44,7 @@ def prediction_figures(predictions: Predictions, *, seed: int = 0) -> dict[str, 
         File name to SVG text: ROC, precision-recall, calibration and confusion for classes, residuals for regression.
         What these rows do not define (a ROC of one class) is left out.
     """
-    with _style():
+    with style():
         if predictions.task == "regression":
             return {"residuals.svg": _residuals(predictions, seed)}
         figures = {"confusion.svg": _confusion(predictions)}
@@ -66,8 +66,8 @@ def prediction_figures(predictions: Predictions, *, seed: int = 0) -> dict[str, 
 def importance_figure(importances: Mapping[str, tuple[float, float]], *, metric: str) -> str:
     """Draw the greatest permutation importances as bars with their standard deviation."""
     shown = list(importances.items())[:MAX_IMPORTANCES][::-1]
-    with _style():
-        figure, axes = _canvas(height=max(2.0, 0.28 * len(shown) + 1), long_labels=True)
+    with style():
+        figure, axes = canvas(height=max(2.0, 0.28 * len(shown) + 1), long_labels=True)
         axes.barh(
             [_short(name) for name, _ in shown],
             [mean for _, (mean, _) in shown],
@@ -81,7 +81,7 @@ def importance_figure(importances: Mapping[str, tuple[float, float]], *, metric:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     """Draw names as they are: no formulas in them, text that can be searched, the same bytes for the same figure."""
     import matplotlib as mpl
 
@@ -98,7 +98,7 @@ def _short(name: str) -> str:
     return name if len(name) <= MAX_NAME_CHARACTERS else name[: MAX_NAME_CHARACTERS - 1] + "…"
 
 
-def _canvas(*, width: float = 5.2, height: float = 4.2, long_labels: bool = False) -> tuple[Figure, Axes]:
+def canvas(*, width: float = 5.2, height: float = 4.2, long_labels: bool = False) -> tuple[Figure, Axes]:
     """Make a figure with one plot; only labels of unknown length need a layout, which draws everything twice."""
     from matplotlib.figure import Figure
 
@@ -121,7 +121,7 @@ def to_svg(figure: Figure) -> str:
 def _roc(predictions: Predictions, scores: Any) -> str:
     from sklearn.metrics import roc_auc_score, roc_curve
 
-    figure, axes = _canvas()
+    figure, axes = canvas()
     false, true, _ = roc_curve(predictions.y_true, scores)
     axes.plot(false, true, color=ACCENT, label=f"area {roc_auc_score(predictions.y_true, scores):.3f}")
     axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":", label="chance")
@@ -133,7 +133,7 @@ def _roc(predictions: Predictions, scores: Any) -> str:
 def _roc_per_class(predictions: Predictions, scores: Any) -> str:
     from sklearn.metrics import roc_auc_score, roc_curve
 
-    figure, axes = _canvas()
+    figure, axes = canvas()
     for code in _most_frequent(predictions, MAX_CURVES):
         is_class = predictions.y_true == code
         if is_class.all() or not is_class.any():
@@ -157,7 +157,7 @@ def _most_frequent(predictions: Predictions, most: int) -> list[int]:
 def _pr(predictions: Predictions, scores: Any) -> str:
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
-    figure, axes = _canvas()
+    figure, axes = canvas()
     precision, recall, _ = precision_recall_curve(predictions.y_true, scores, drop_intermediate=True)
     area = average_precision_score(predictions.y_true, scores)
     axes.plot(recall, precision, color=ACCENT, label=f"average precision {area:.3f}")
@@ -172,7 +172,7 @@ def _calibration(predictions: Predictions) -> str:
     from sklearn.calibration import calibration_curve
 
     assert predictions.probabilities is not None  # noqa: S101 - the caller's condition, told to the type checker
-    figure, axes = _canvas()
+    figure, axes = canvas()
     observed, said = calibration_curve(
         predictions.y_true, predictions.probabilities[:, 1], n_bins=10, strategy="quantile"
     )
@@ -192,7 +192,7 @@ def _confusion(predictions: Predictions) -> str:
     counts = confusion_matrix(predictions.y_true, predictions.predicted, labels=codes)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(3.2, 0.55 * len(labels) + 2)
-    figure, axes = _canvas(width=side + 0.6, height=side, long_labels=True)
+    figure, axes = canvas(width=side + 0.6, height=side, long_labels=True)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(*counts.shape):
         colour = "white" if shares[row, column] > 0.5 else INK
@@ -212,7 +212,7 @@ def _residuals(predictions: Predictions, seed: int) -> str:
     if len(keep) > MAX_POINTS:
         keep = np.random.default_rng(seed).choice(keep, MAX_POINTS, replace=False)
     said = predictions.predicted[keep]
-    figure, axes = _canvas(long_labels=True)
+    figure, axes = canvas(long_labels=True)
     axes.scatter(said, predictions.y_true[keep] - said, s=12, alpha=0.5, color=ACCENT, edgecolors="none")
     axes.axhline(0, color=QUIET, linestyle=":")
     axes.set(xlabel="predicted", ylabel="true minus predicted", title="Residuals")
