@@ -39,6 +39,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.promote_model",
                 "operators.detect_drift",
                 "operators.check_performance",
+                "operators.estimate_performance",
                 "operators.profile_data",
                 "operators.rollback_model",
                 "operators.model_history",

@@ -164,7 +164,7 @@ def _outside(reference: Predictions, current: Scored) -> float:
 def _said(one: MetricEstimate, *, is_drop: bool, floor: float) -> str:
     words = (
         f"{one.name} is estimated at {one.value:.4f} [{one.lower:.4f}, {one.upper:.4f}] on {one.n_rows} rows, "
-        f"{one.reference:.4f} on held-out ones: better by {one.difference:+.4f} "
+        f"{one.reference:.4f} on held-out ones: difference {one.difference:+.4f} "
         f"[{one.difference_lower:+.4f}, {one.difference_upper:+.4f}]"
     )
     if is_drop:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_mlops_provider.core.drift_method import check_count, check_number
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.metrics import find
+from airflow_mlops_provider.core.performance_policy import DEFAULT_DROP, DEFAULT_RELATIVE_DROP
 from airflow_mlops_provider.core.specs import from_mapping
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.core.estimate import MetricEstimate
 
-# Of metrics from 0 to 1: two points. Of log loss, which has no upper bound: a share of the value.
-DEFAULT_DROP = 0.02
-DEFAULT_RELATIVE_DROP = 0.05
 EstimateVerdict = Literal["drop", "no_drop", "insufficient_data"]
 
 

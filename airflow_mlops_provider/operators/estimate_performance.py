@@ -67,6 +67,16 @@ class EstimatePerformanceOperator(MLOpsOperator):
     ones; held-out rows on which a higher score does not mean a higher probability, so that no calibration helps.
     Refused: a regression, a version trained before held-out probabilities were kept, rows without probabilities, and
     probabilities that are none.
+
+    Examples
+    --------
+    >>> EstimatePerformanceOperator(
+    ...     task_id="estimate",
+    ...     model_name="churn",
+    ...     predictions="/scores/{{ ds }}.parquet",
+    ...     policy={"metric": "roc_auc", "max_drop": 0.03},
+    ... )
+    <Task(EstimatePerformanceOperator): estimate>
     """
 
     template_fields: Sequence[str] = (

@@ -36,6 +36,7 @@ ARGUMENTS = {
     "BatchScoreOperator": "model_name='churn', data='a.csv', output_path='b.parquet', shadow=['challenger']",
     "DetectDriftOperator": "model_name='churn', data='a.csv', policy={'numeric': 'psi', 'categorical': 'chi2'}",
     "CheckPerformanceOperator": "model_name='churn', predictions='a.parquet', labels='b.csv', key_columns=['id']",
+    "EstimatePerformanceOperator": "model_name='churn', predictions='a.parquet', policy={'metric': 'f1'}",
     "ProfileDataOperator": "data='a.csv', model_name='churn'",
     "MergeProfilesOperator": "profiles=[]",
     "SuggestExpectationsOperator": "data='a.csv'",
