@@ -24,9 +24,9 @@ def running(service: Service) -> Iterator[Service]:
 
 
 @contextmanager
-def mlflow_server(home: Path, *, backend: str = "", workers: int = 1) -> Iterator[str]:
+def mlflow_server(home: Path, *, backend: str = "", workers: int = 1, port: int | None = None) -> Iterator[str]:
     """Yield the address of an ``mlflow server`` that keeps everything under `home`, or its records in `backend`."""
-    port = free_port()
+    port = port or free_port()
     with running(servers.mlflow_server(home, port=port, backend=backend, workers=workers)):
         yield f"http://{HOST}:{port}"
 

@@ -48,13 +48,27 @@ class MlflowHook(BaseHook):
         """
         try:
             connection = self.get_connection(self.mlflow_conn_id)
-        except AirflowNotFoundException as error:
-            if self.mlflow_conn_id == self.default_conn_name:
-                return embedded_server()
-            raise InputError(
-                f"Airflow has no connection {self.mlflow_conn_id!r}. Hint: add it with connection type mlflow."
-            ) from error
+        except AirflowNotFoundException:
+            return self._server_without_connection()
         return server_of(connection)
+
+    async def aget_server(self) -> TrackingServer:
+        """Return the same as :meth:`get_server`, without blocking the event loop of a triggerer."""
+        try:
+            connection = await self.aget_connection(self.mlflow_conn_id)
+        except AirflowNotFoundException:
+            return self._server_without_connection()
+        # Before Airflow 3.2 there is one way to read the extra. Since, the other one must not be used on an event loop:
+        # it tells Airflow what to mask in the logs, and kills the trigger when another one is talking to Airflow.
+        read = getattr(connection, "aextra_dejson", None)
+        return server_of(connection, extra=connection.extra_dejson if read is None else await read())
+
+    def _server_without_connection(self) -> TrackingServer:
+        if self.mlflow_conn_id == self.default_conn_name:
+            return embedded_server()
+        raise InputError(
+            f"Airflow has no connection {self.mlflow_conn_id!r}. Hint: add it with connection type mlflow."
+        )
 
     @contextmanager
     def open(self) -> Iterator[Registry]:
@@ -118,8 +132,8 @@ class MlflowHook(BaseHook):
         return False, f"MLflow at {server.uri} answered {answer.status_code}."
 
 
-def server_of(connection: Connection) -> TrackingServer:
-    """Return the server that a connection of type ``mlflow`` describes."""
+def server_of(connection: Connection, *, extra: dict[str, Any] | None = None) -> TrackingServer:
+    """Return the server that a connection of type ``mlflow`` describes; its extra may have been read before."""
     host = (connection.host or "").strip()
     if not host:
         raise InputError(f"Connection {connection.conn_id!r} must have a host. Hint: e.g. mlflow.example.com.")
@@ -130,7 +144,7 @@ def server_of(connection: Connection) -> TrackingServer:
         raise InputError(f"Connection {connection.conn_id!r}: scheme must be http or https; got {scheme!r}.")
     authority, slash, path = rest.partition("/")
     authority = _authority(authority, connection.port, connection.conn_id)
-    extra: dict[str, Any] = connection.extra_dejson
+    extra = connection.extra_dejson if extra is None else extra
     return TrackingServer(
         uri=f"{scheme}://{authority}{slash}{path}".rstrip("/"),
         username=connection.login or None,

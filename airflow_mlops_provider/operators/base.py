@@ -7,7 +7,7 @@ import heavy libraries, because every operator, and so every DAG file that names
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
@@ -19,9 +19,10 @@ from airflow_mlops_provider.core.errors import DataChangedError, InputError, Out
 from airflow_mlops_provider.core.specs import OnReject, SqlQuery
 from airflow_mlops_provider.exceptions import InvalidInputError, RejectedError, RetryableError
 from airflow_mlops_provider.links.mlflow import MlflowModelVersionLink, MlflowReportLink, MlflowRunLink
+from airflow_mlops_provider.notifications.send import AlertTarget, send_alerts
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseNotifier, Context
+    from airflow.sdk import Context
 
 
 @contextmanager
@@ -52,7 +53,9 @@ class MLOpsOperator(BaseOperator):
         What a bad verdict does: fail without retry, skip this task (and what depends on its success), or let the
         run go on.
     alerts : sequence of notifiers or callables, optional
-        Called with the context, in which ``verdict`` is the result, when the verdict is bad.
+        Called with the context when the verdict is bad; ``verdict`` in it is the result, ``alert`` a ready message
+        (:class:`~airflow_mlops_provider.notifications.alert.Alert`). One that fails changes nothing; its name is in the
+        log, and in XCom under ``alerts_failed``.
 
     Raises
     ------
@@ -77,7 +80,7 @@ class MLOpsOperator(BaseOperator):
         mlflow_conn_id: str = "mlflow_default",
         experiment_name: str = "{{ dag.dag_id }}",
         on_reject: OnReject = "fail",
-        alerts: Sequence[BaseNotifier | Callable[[Any], None]] = (),
+        alerts: Sequence[AlertTarget] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -101,7 +104,17 @@ class MLOpsOperator(BaseOperator):
         if result.get("passed", True):
             return result
         context["ti"].xcom_push(key="return_value", value=result)
-        self._send_alerts(context, result)
+        failed = send_alerts(
+            self.alerts,
+            context=context,
+            verdict=result,
+            severity="error" if self.on_reject == "fail" else "warning",
+            mlflow_conn_id=self.mlflow_conn_id,
+            log=self.log,
+        )
+        if failed:
+            result = {**result, "alerts_failed": failed}
+            context["ti"].xcom_push(key="return_value", value=result)
         message = f"{self.task_id}: rejected: {'; '.join(result['reasons'])}"
         if self.on_reject == "fail":
             raise RejectedError(message)
@@ -109,14 +122,6 @@ class MLOpsOperator(BaseOperator):
             raise AirflowSkipException(message)
         self.log.warning("%s. Going on, as a bad verdict is told to.", message)
         return result
-
-    def _send_alerts(self, context: Context, verdict: Mapping[str, Any]) -> None:
-        for alert in self.alerts:
-            try:
-                alert({**context, "verdict": verdict})
-            except Exception:
-                # A broken pager must not change what was decided.
-                self.log.exception("Alert %s failed; the verdict stands.", type(alert).__name__)
 
     def render_data(self, data: Any, context: Context) -> Any:
         """Render the SQL of a query; see :func:`render_query`."""

@@ -86,6 +86,21 @@ def by_alias(registry: Registry, model_name: str, alias: str) -> Version | None:
     return by_number(registry, model_name, str(number))
 
 
+def newest(registry: Registry, model_name: str) -> Version | None:
+    """Return the version with the highest number; None when the model or its versions do not exist."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        model = registry.client.get_registered_model(model_name)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    # MLflow lists the newest of each stage.
+    found = [from_mlflow(one) for one in model.latest_versions]
+    return max(found, key=lambda one: int(one.version), default=None)
+
+
 def by_number(registry: Registry, model_name: str, version: str) -> Version:
     """Return a version by its number.
 

@@ -40,6 +40,7 @@ ARGUMENTS = {
     "ProfileDataOperator": "data='a.csv', model_name='churn'",
     "MergeProfilesOperator": "profiles=[]",
     "SuggestExpectationsOperator": "data='a.csv'",
+    "ModelVersionSensor": "model_name='churn', alias='champion', deferrable=True",
     "DataDriftSensor": "model_name='churn', data='a.csv', deferrable=True",
 }
 

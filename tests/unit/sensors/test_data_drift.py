@@ -153,7 +153,7 @@ def deferring(watched: str, tables: dict[str, Path], airflow_home: Path) -> Data
     sensor = DataDriftSensor(
         task_id="wait", model_name=watched, data=str(tables["quiet"]), deferrable=True, timeout=timedelta(hours=1)
     )
-    sensor._look = lambda context: None
+    sensor.look = lambda context: None
     return sensor
 
 
