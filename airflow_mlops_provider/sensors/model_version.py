@@ -80,9 +80,10 @@ class ModelVersionSensor(WaitingSensor):
         newer_than: str | int | None = None,
         min_version: str | int | None = None,
         mlflow_conn_id: str = "mlflow_default",
+        deferrable: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(deferrable=deferrable, **kwargs)
         if alias is None and newer_than is None and min_version is None:
             raise InputError(
                 "ModelVersionSensor must know what to wait for: alias, newer_than or min_version. "
