@@ -24,10 +24,13 @@ def check_watchable(data: Any) -> None:
 
 def files_trigger(data: Any, *, poll_interval_seconds: float) -> NewDataTrigger:
     """Return what waits in the triggerer until the files are others than they are now."""
+    from airflow_mlops_provider.hooks.data import airflow_access
     from airflow_mlops_provider.triggers.new_data import NewDataTrigger, state_of
 
     paths = absolute_paths(data)
-    return NewDataTrigger(paths=paths, seen=state_of(paths), poll_interval_seconds=poll_interval_seconds)
+    return NewDataTrigger(
+        paths=paths, seen=state_of(paths, airflow_access()), poll_interval_seconds=poll_interval_seconds
+    )
 
 
 def absolute_paths(data: Any) -> list[str]:
