@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.metric_change import metric_change, value_of
 from airflow_mlops_provider.core.performance import MetricValue
+from airflow_mlops_provider.core.performance_policy import PerformancePolicy
 from airflow_mlops_provider.core.performance_report import PerformanceVerdict, SegmentResult
 from airflow_mlops_provider.core.row_keys import value_codes
 
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from airflow_mlops_provider.core.performance_policy import PerformancePolicy
     from airflow_mlops_provider.core.predictions import Predictions
 
 # Of one column, or of crossed ones. More are too many to look at, and each makes the interval of all others wider.
 MAX_SEGMENTS = 50
+# Of the held-out rows of a version, kept as what its later segments are compared with.
+MAX_HELDOUT_VALUES = 20
+MIN_HELDOUT_ROWS = 30
+MIN_HELDOUT_PER_CLASS = 5
 MISSING = "(missing)"
 
 SegmentKey = tuple[tuple[str, str], ...]
@@ -92,7 +96,42 @@ def segments_of(columns: Mapping[str, pa.ChunkedArray], by: Sequence[Sequence[st
 
 
 def _text(value: Any) -> str:
-    return MISSING if value is None or value != value else str(value)
+    if value is None or value != value:
+        return MISSING
+    # Whole numbers become fractional ones where some are missing; both sides must still call them the same.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def heldout_segments(
+    predictions: Predictions, columns: Mapping[str, pa.ChunkedArray], *, metric: str
+) -> dict[SegmentKey, MetricValue]:
+    """Evaluate the parts of held-out rows that columns of few values make, each column by itself.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        On the held-out rows.
+    columns : mapping of str to pyarrow.ChunkedArray
+        Features of these rows.
+    metric : str
+        The deciding one.
+
+    Returns
+    -------
+    dict
+        Of segments with `MIN_HELDOUT_ROWS` rows and the metric defined on them.
+    """
+    policy = PerformancePolicy(min_segment_rows=MIN_HELDOUT_ROWS, min_labelled_rows_per_class=MIN_HELDOUT_PER_CLASS)
+    found = {}
+    for name, column in columns.items():
+        segments, left_out = segments_of({name: column}, [[name]])
+        if left_out or not 2 <= len(segments) <= MAX_HELDOUT_VALUES:
+            continue
+        for one in segments:
+            value = _segment_value(predictions.take(one.rows), metric, policy)
+            if isinstance(value, MetricValue):
+                found[one.key] = value
+    return found
 
 
 def judge_segments(

@@ -78,8 +78,9 @@ class CheckPerformanceOperator(MLOpsOperator):
     are UTC. What else is odd about the labels (unknown keys, copies, labels from the future…) is counted in
     ``findings``.
 
-    A segment is compared with the value on all held-out rows: it is worse than the model is as a whole, which it may
-    have been from the start; its own history is in the trend.
+    A segment is compared with the held-out rows of the same segment, where training kept their value: for each feature
+    of at most 20 values by itself. Any other is compared with all held-out rows, and may have been harder from the
+    start; the report says which, and the trend has the segment's own history.
 
     Examples
     --------

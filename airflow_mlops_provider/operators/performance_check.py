@@ -127,12 +127,14 @@ def check_performance(request: PerformanceRequest, *, log: Any) -> PerformanceCh
     from airflow_mlops_provider.operators.scored_rows import predictions_of, read_scored, scored_data
     from airflow_mlops_provider.operators.scoring_model import read_version_evidence
     from airflow_mlops_provider.registry.monitoring import Window
+    from airflow_mlops_provider.registry.segments import read_segments
     from airflow_mlops_provider.registry.versions import resolve
 
     window = Window.parse(request.window_end)
     with MlflowHook(request.mlflow_conn_id).open() as registry:
         version = resolve(registry, request.model_name, request.version, alias=request.alias)
         evidence = read_version_evidence(registry, version)
+        heldout = read_segments(registry, version, metric=request.policy.metric or evidence.metric)
     columns = list(dict.fromkeys(name for names in request.segments for name in names))
     scored = read_scored(
         scored_data(request.predictions),
@@ -165,6 +167,7 @@ def check_performance(request: PerformanceRequest, *, log: Any) -> PerformanceCh
         policy=request.policy,
         segments=segments,
         segments_left_out=left_out,
+        segment_standards=heldout,
     )
     _tell(log, report)
     return PerformanceCheck(

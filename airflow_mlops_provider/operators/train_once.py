@@ -194,6 +194,8 @@ def _track(context: Context, trained: Trained, training: Training, effect: Effec
 def _log(
     run: LoggedRun, trained: Trained, evidence: TrainingEvidence, training: Training, figures: Mapping[str, str]
 ) -> None:
+    import pyarrow as pa
+
     from airflow_mlops_provider.registry.evidence import write_evidence
     from airflow_mlops_provider.registry.reference import write_reference
     from airflow_mlops_provider.reports.training import training_report
@@ -205,6 +207,8 @@ def _log(
         rows=trained.prepared.table.select([*evidence.kinds, evidence.target]),
         features=list(evidence.kinds),
         predictions=trained.predictions,
+        holdout=pa.Table.from_pandas(trained.prepared.holdout_rows, preserve_index=False),
+        metric=evidence.metric,
         model_name=training.model_name,
         sample_rows=training.settings.reference_sample_rows,
     )

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.performance_segments import heldout_segments
 from airflow_mlops_provider.core.profiler import Profiler
 from airflow_mlops_provider.core.reference_grids import reference_grids
 from airflow_mlops_provider.core.suggest import suggest
 from airflow_mlops_provider.registry.artifacts import fetch
 from airflow_mlops_provider.registry.heldout import write_heldout
 from airflow_mlops_provider.registry.profiles import TRAINING_PROFILE, TRAINING_SUITE, write_profile
+from airflow_mlops_provider.registry.segments import write_segments
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +36,8 @@ def write_reference(
     rows: pa.Table,
     features: Sequence[str],
     predictions: Predictions,
+    holdout: pa.Table,
+    metric: str,
     model_name: str,
     sample_rows: int,
 ) -> None:
@@ -49,6 +53,10 @@ def write_reference(
         What expectations are suggested for; the target is missing where labels are not known yet.
     predictions : Predictions
         On the held-out rows.
+    holdout : pyarrow.Table
+        Features of these rows, in their order; of segments of few values, the metric is kept.
+    metric : str
+        What decided.
     model_name : str
         Names the suite.
     sample_rows : int
@@ -59,6 +67,9 @@ def write_reference(
     write_profile(run, profile_of(predictions_table(predictions)), PREDICTIONS_PROFILE)
     write_heldout(run, predictions)
     run.log_dict({"name": model_name, "expectations": suggest(profile, columns=features)}, TRAINING_SUITE)
+    write_segments(
+        run, heldout_segments(predictions, dict(zip(holdout.column_names, holdout.columns, strict=True)), metric=metric)
+    )
     if sample_rows:
         _write_sample(run, rows, sample_rows)
 

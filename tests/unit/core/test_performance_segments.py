@@ -9,7 +9,13 @@ import pytest
 from airflow_mlops_provider.core.intervals import wilson
 from airflow_mlops_provider.core.performance import MetricValue, evaluate
 from airflow_mlops_provider.core.performance_policy import PerformancePolicy
-from airflow_mlops_provider.core.performance_segments import MAX_SEGMENTS, Segment, judge_segments, segments_of
+from airflow_mlops_provider.core.performance_segments import (
+    MAX_SEGMENTS,
+    Segment,
+    heldout_segments,
+    judge_segments,
+    segments_of,
+)
 from airflow_mlops_provider.core.predictions import Predictions
 
 
@@ -106,3 +112,20 @@ def test_a_segment_s_interval_is_that_of_the_joint_level() -> None:
     # Bonferroni of two: the quantile of 97.5 % over that of 95 %.
     expected = 2.2414027 / 1.9599640 * (reach**2 + (before.upper - before.value) ** 2) ** 0.5
     assert first.difference - first.lower == pytest.approx(expected, rel=1e-6)
+
+
+def test_held_out_rows_keep_the_values_of_features_with_few_values_and_enough_rows() -> None:
+    made, _ = answers({"all": (320, 400)})
+    columns = {
+        "plan": pa.chunked_array([np.where(np.arange(400) < 300, "a", "b").tolist()]),
+        "flag": pa.chunked_array([(np.arange(400) // 200).astype(float)]),
+        "rare": pa.chunked_array([["x"] * 20 + ["y"] * 380]),
+        "constant": pa.chunked_array([["x"] * 400]),
+        "many": pa.chunked_array([(np.arange(400) % 21).tolist()]),
+    }
+    found = heldout_segments(made, columns, metric="accuracy")
+    assert list(found) == [
+        (("plan", "a"),), (("plan", "b"),), (("flag", "0"),), (("flag", "1"),), (("rare", "y"),)
+    ]  # fmt: skip
+    assert found[(("plan", "b"),)].value == pytest.approx(0.2)
+    assert found[(("plan", "a"),)].n_rows == 300

@@ -322,10 +322,24 @@ def test_a_segment_that_went_wrong_is_found_first(checked: tuple[Any, list[Any]]
         metrics = registry.client.get_run(result["run_id"]).data.metrics
     saved = json.loads(Path(path).read_text())
     assert saved["segments"][0]["segment"] == {"contract": "Month-to-month"}
+    assert saved["segments"][0]["own_reference"]
     # Single customers are too few rows each, and too many to list.
     assert {one["verdict"] for one in saved["segments"] if "customer" in one["segment"]} == {"insufficient_data"}
     assert saved["segments_left_out"] == 750
     assert any(name.startswith("segment.roc_auc.") for name in metrics)
+
+
+def test_segments_are_as_hard_as_they_always_were(checked: tuple[Any, list[Any]], tmp_path: Path) -> None:
+    result = checked[0].xcoms["good"]
+    with MlflowHook().open() as registry:
+        path = registry.client.download_artifacts(result["run_id"], RESULT, str(tmp_path))
+    segments = json.loads(Path(path).read_text())["segments"]
+    judged = [one for one in segments if one["change"]]
+    assert {one["segment"]["contract"] for one in judged} >= {"Month-to-month", "One year"}
+    # Within a contract the others' contracts do not help to rank, so each is below the value of all rows.
+    assert all(one["change"]["value"]["value"] < result["reference"] - 0.02 for one in judged)
+    assert [one["own_reference"] for one in judged] == [True] * len(judged)
+    assert result["worst_segments"] == []
 
 
 def test_arguments_that_cannot_work_show_when_the_dag_is_parsed() -> None:

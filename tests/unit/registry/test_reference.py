@@ -44,7 +44,14 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 def stored(registry: Registry, sample_rows: int) -> Version:
     with logged_run(registry, experiment_name="references", run_name="r", tags={}) as run:
         write_reference(
-            run, rows=ROWS, features=["n", "s"], predictions=BINARY, model_name="m", sample_rows=sample_rows
+            run,
+            rows=ROWS,
+            features=["n", "s"],
+            predictions=BINARY,
+            holdout=ROWS.select(["n", "s"]).slice(0, 3),
+            metric="roc_auc",
+            model_name="m",
+            sample_rows=sample_rows,
         )
     return Version(model_name="m", version="1", run_id=run.run_id, model_id=None, tags={})
 
