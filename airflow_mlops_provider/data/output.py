@@ -1,82 +1,109 @@
-"""Where rows go: what an output means, and whether it is free; must never write anything."""
+"""Where rows go: what an output means; must never write anything.
+
+Another kind of storage is one more class with the members of `Place`, and one of `Staging`.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import re
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
+from typing import Any, Protocol
 
-from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.data.file_object import local_uri
+from airflow_mlops_provider.core.errors import DataChangedError, InputError
+from airflow_mlops_provider.data.access import DEFAULT_ACCESS, DataAccess
+from airflow_mlops_provider.data.local_output import LocalPlace
+from airflow_mlops_provider.data.locate import place_of
+from airflow_mlops_provider.data.s3_output import S3Place
+from airflow_mlops_provider.data.s3_path import S3Path
 
-SUCCESS = "_SUCCESS"
-ABOUT = b"mlops.about"
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+class Staging(Protocol):
+    """One try to write a table, which nobody sees before it is published."""
+
+    @property
+    def path(self) -> Path:
+        """Where on the worker's disk the table is built: a file, or a folder that the writer makes."""
+
+    def publish(self, *, overwrite: bool) -> None:
+        """Put the complete table in its place; who looks finds a whole one or none."""
+
+    def close(self) -> None:
+        """Remove what was not published."""
 
 
-def local_output(output: Any) -> Path:
-    """Return the absolute path that an output means.
+class Place(Protocol):
+    """A place for one table."""
+
+    @property
+    def uri(self) -> str:
+        """Address that reads the table."""
+
+    @property
+    def public_uri(self) -> str:
+        """Address of the table as an asset, without what only its reader needs."""
+
+    @property
+    def name(self) -> str:
+        """Last part of the address."""
+
+    def beside(self, name: str) -> Place:
+        """Return another place in the same folder."""
+
+    def about(self) -> dict[str, Any] | None:
+        """Return what a table written here says of itself; None for anything else, or nothing."""
+
+    def check_free(self, *, owner: str, overwrite: bool) -> None:
+        """Refuse when something else than this owner's table is there; raises `InputError` with what it is."""
+
+    def stage(self, *, owner: str) -> Staging:
+        """Begin a try, and clean away what earlier tries of the owner left unpublished."""
+
+
+def output_place(output: Any, *, access: DataAccess = DEFAULT_ACCESS) -> LocalPlace | S3Place:
+    """Return the place that an output means.
 
     Parameters
     ----------
     output : str, pathlib.Path or Asset
-        A path or ``file://`` URI; of an asset, its URI counts.
+        A path, a ``file://`` URI or an ``s3://`` address; of an asset, its URI counts.
+    access : DataAccess
+        How addresses are reached, and which may be.
 
     Raises
     ------
     InputError
-        It is no path, or a URI of another kind.
+        It is no address, one of another kind, or not allowed.
     """
-    text = getattr(output, "uri", output)
-    text = os.fspath(text) if isinstance(text, os.PathLike) else text
-    if not isinstance(text, str) or not text.strip() or "\0" in text:
-        raise InputError(f"output must be a path, file:// URI or asset; got {type(output).__name__} {text!r:.100}.")
-    match = _SCHEME.match(text)
-    if match is None:
-        return Path(os.path.abspath(os.path.expanduser(text)))
-    host, _, rest = text[match.end() :].partition("/")
-    if match[1].lower() != "file" or host not in ("", "localhost"):
-        raise InputError(
-            f"output {match[1]}://… cannot be written: only local paths and file:/// URIs can. "
-            "Hint: write to a folder all workers share, or copy the file in a later task."
-        )
-    return Path(os.path.abspath(unquote("/" + rest)))
+    place = place_of(output, what="output")
+    if isinstance(place, S3Path):
+        if not place.key:
+            raise InputError(
+                f"output {place.uri} must name a key in the bucket. Hint: e.g. {place.uri}/scores.parquet."
+            )
+        access.check_s3(place)
+        return S3Place(place, access.s3_client(place.conn_id))
+    access.check_local(place)
+    return LocalPlace(Path(place))
 
 
-def check_free(path: Path, *, owner: str, overwrite: bool) -> None:
-    """Refuse a path where something else than this owner's table is.
+def write_new(output: Any, text: str, *, access: DataAccess = DEFAULT_ACCESS) -> str:
+    """Write a small text where nothing is yet, and return its address; parameters as for `output_place`.
 
     Raises
     ------
     InputError
-        With what is there.
+        As for `output_place`; something is there, or it must not be written.
+    OutageError
+        The storage failed.
     """
-    if not os.path.lexists(path) or overwrite:
-        return
-    found = about_table(path)
-    if found is not None and found.get("owner") == owner:
-        return
-    what = f"a table of {found['written_by']}" if found and "written_by" in found else "something else"
-    raise InputError(
-        f"There is {what} at output {local_uri(str(path))}, and it is not replaced. "
-        "Hint: let the path hold the run, such as {{ ds }}, or set overwrite=True."
-    )
-
-
-def about_table(path: Path) -> dict[str, Any] | None:
-    """Return what a table written here says of itself; None for anything else."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    place = output_place(output, access=access)
     try:
-        if path.is_dir():
-            text: str | bytes = (path / SUCCESS).read_text()
+        if isinstance(place, S3Place):
+            place.write(place.path.key, text, IfNoneMatch="*")
         else:
-            text = (pq.read_schema(path).metadata or {})[ABOUT]
-        found = json.loads(text)
-    except (OSError, ValueError, KeyError, pa.ArrowInvalid):
-        return None
-    return found if isinstance(found, dict) else None
+            with open(place.path, "x", encoding="utf-8") as file:
+                file.write(text)
+    except (DataChangedError, FileExistsError):
+        raise InputError(f"Output {place.uri} exists and is not overwritten. Hint: name a new one.") from None
+    except OSError as error:
+        raise InputError(f"Output {place.uri} cannot be written: {error.strerror}.") from error
+    return place.uri

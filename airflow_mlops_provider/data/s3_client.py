@@ -16,7 +16,7 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 30
 ATTEMPTS = 5
 
-_GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
+_GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "404"})
 # Their status is 400 or 403, and a later try may succeed all the same.
 _BUSY = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"})
 _REGION = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"})

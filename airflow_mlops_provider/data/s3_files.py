@@ -11,13 +11,13 @@ from glob import has_magic
 from typing import Any
 
 from airflow_mlops_provider.core.errors import NoDataError
+from airflow_mlops_provider.data.about_table import SUCCESS
 from airflow_mlops_provider.data.access import DataAccess
 from airflow_mlops_provider.data.file_entry import FileEntry, entry_of, is_data
 from airflow_mlops_provider.data.s3_client import s3_errors
 from airflow_mlops_provider.data.s3_object import S3Object
 from airflow_mlops_provider.data.s3_path import S3Path
 
-SUCCESS = "_SUCCESS"
 # Begins the names of the marks.
 UNFINISHED = "_unfinished."
 
@@ -37,7 +37,7 @@ def s3_entries(path: S3Path, access: DataAccess) -> list[FileEntry]:
     root = _root_of(path)
     access.check_s3(root)
     client = access.s3_client(path.conn_id)
-    if not path.is_folder and _exists(S3Object(path, client)):
+    if not path.is_folder and S3Object(path, client).exists():
         return [entry_of(S3Object(path, client), relative=path.name, with_partition=False)]
     found = {key[len(root.key) :].lstrip("/"): key for key in _keys_below(root, client)}
     _check_finished(root, found)
@@ -58,14 +58,6 @@ def list_keys(client: Any, *, bucket: str, prefix: str, uri: str) -> Iterator[st
     with s3_errors(uri):
         for page in pages:
             yield from (one["Key"] for one in page.get("Contents", ()) if not one["Key"].endswith("/"))
-
-
-def _exists(file: S3Object) -> bool:
-    try:
-        file.identity()
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _keys_below(root: S3Path, client: Any) -> list[str]:

@@ -66,6 +66,14 @@ class S3Object:
             digest=sha256(json.dumps(["s3", etag, version_id, size]).encode()).hexdigest(),
         )
 
+    def exists(self) -> bool:
+        """Tell whether there is such an object."""
+        try:
+            self.identity()
+        except FileNotFoundError:
+            return False
+        return True
+
     def read(self, seen: FileIdentity, *, start: int, size: int) -> bytes:
         """Read a range of the version that was seen.
 

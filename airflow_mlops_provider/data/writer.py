@@ -1,30 +1,25 @@
 """Rows out to Parquet, all or nothing: whoever looks at the output's name finds a whole table or none.
 
-A table is written under a hidden name beside its place and renamed when it is complete and on the disk. It must never
-touch what another task wrote unless it is told to. Another kind of storage is one more class with the members of
-`TableWriter`; until then only local paths are known.
+What makes it so differs from storage to storage and is the part of `Staging`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote
 
-from airflow_mlops_provider.core.errors import InputError, OutageError
+from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.data.about_table import ABOUT, SUCCESS
 from airflow_mlops_provider.data.file_entry import HIVE_NULL
-from airflow_mlops_provider.data.file_object import local_uri
-from airflow_mlops_provider.data.output import ABOUT, SUCCESS, check_free
+from airflow_mlops_provider.data.local_output import storage_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from airflow_mlops_provider.data.output import Place
 
 # Each is an open file, of which a process may usually have 1,024.
 MAX_PARTITIONS = 500
@@ -54,9 +49,8 @@ class ParquetWriter:
 
     Parameters
     ----------
-    path : pathlib.Path
-        Absolute. A name that ends in ``.parquet`` becomes one file unless `partition_by` is given; any other name, a
-        folder with a ``_SUCCESS`` file.
+    place : Place
+        Where to. A name that ends in ``.parquet`` becomes one file, any other a folder with a ``_SUCCESS`` file.
     schema : pyarrow.Schema
         Of the rows.
     owner : str
@@ -65,19 +59,21 @@ class ParquetWriter:
     about : mapping
         Plain JSON values stored with the table; in the file's metadata, or in ``_SUCCESS``.
     partition_by : sequence of str, default ()
-        Columns that become folders ``name=value``, in this order.
+        Columns that become folders ``name=value``, in this order; the place must be a folder.
     overwrite : bool, default False
         Whether to replace a table of another owner.
 
     Raises
     ------
     InputError
-        Something else is at the path, or it must not be written.
+        Something else is at the place, or it must not be written.
+    OutageError
+        The storage failed.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: Place,
         *,
         schema: pa.Schema,
         owner: str,
@@ -85,38 +81,35 @@ class ParquetWriter:
         partition_by: Sequence[str] = (),
         overwrite: bool = False,
     ) -> None:
-        self.path = path
+        self.place = place
         self.rows = 0
         self._owner = owner
         self._overwrite = overwrite
         self._partition_by = tuple(partition_by)
-        self._is_folder = bool(partition_by) or path.suffix != ".parquet"
+        self._is_folder = not place.name.endswith(".parquet")
+        if self._partition_by and not self._is_folder:
+            raise InputError(
+                f"partition_by makes a folder, but output {place.uri} is the name of a file. Hint: leave out .parquet."
+            )
         self._about = json.dumps({"owner": owner, **about}, allow_nan=False)
         inside = [field for field in schema if field.name not in self._partition_by]
         self._schema = _with_about(inside, self._about)
         self._files: dict[str, Any] = {}
         self._buffers: dict[str, list[pa.Table]] = {}
-        check_free(path, owner=owner, overwrite=overwrite)
-        with _storage(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._remove_leftovers()
-            # A frozen earlier try may still write: it keeps its own name, which is gone when it wants to publish.
-            self._temporary = path.with_name(f"{self._prefix}{secrets.token_hex(4)}.part")
-            if self._is_folder:
-                self._temporary.mkdir()
+        place.check_free(owner=owner, overwrite=overwrite)
+        self._staging = place.stage(owner=owner)
+        if self._is_folder:
+            with storage_errors(place.uri):
+                self._staging.path.mkdir()
 
     @property
     def uri(self) -> str:
-        """Where the table will be, as ``file://``."""
-        return local_uri(str(self.path))
-
-    @property
-    def _prefix(self) -> str:
-        return f".{self.path.name}.{self._owner[:16]}."
+        """Where the table will be."""
+        return self.place.uri
 
     def write(self, rows: pa.Table) -> None:
         """Append rows, which must have the columns of the schema."""
-        with _storage(self.path):
+        with storage_errors(self.uri):
             if not self._partition_by:
                 self._file("").write_table(_plain(rows, self._schema))
             else:
@@ -128,38 +121,32 @@ class ParquetWriter:
     def publish(self) -> None:
         """Put the complete table in its place.
 
-        A file replaces an earlier one in one step. A folder cannot: for the moment between two renames there is none.
-
         Raises
         ------
         InputError
-            Nothing was written, or something else came to be at the path meanwhile.
+            Nothing was written, or something else came to be at the place meanwhile.
         OutageError
             The storage failed, or another try of the same task cleaned this one away.
         """
         if not self.rows:
             raise InputError(f"{self.uri} would be a table without rows; nothing was written.")
-        check_free(self.path, owner=self._owner, overwrite=self._overwrite)
-        with _storage(self.path):
+        self.place.check_free(owner=self._owner, overwrite=self._overwrite)
+        with storage_errors(self.uri):
             self._flush(down_to=0)
-            for file in self._files.values():
-                file.close()
-            self._files = {}
+            self._close_files()
             if self._is_folder:
-                (self._temporary / SUCCESS).write_text(self._about)
-            _sync(self._temporary)
-            if self.path.is_dir():
-                self.path.rename(self.path.with_name(f"{self._prefix}old"))
-            os.replace(self._temporary, self.path)
-            _sync_folder(self.path.parent)
-            self._remove_leftovers()
+                (self._staging.path / SUCCESS).write_text(self._about)
+            self._staging.publish(overwrite=self._overwrite)
 
     def close(self) -> None:
         """Remove what was not published."""
+        self._close_files()
+        self._staging.close()
+
+    def _close_files(self) -> None:
         for file in self._files.values():
             file.close()
         self._files = {}
-        _remove(self._temporary)
 
     def __enter__(self) -> Self:
         return self
@@ -178,7 +165,7 @@ class ParquetWriter:
                     f"partition_by {list(self._partition_by)} makes more than {MAX_PARTITIONS} partitions. "
                     "Hint: partition by columns with few values, such as a month instead of a time."
                 )
-            path = self._temporary / folder / "part-00000.parquet" if self._is_folder else self._temporary
+            path = self._staging.path / folder / "part-00000.parquet" if self._is_folder else self._staging.path
             path.parent.mkdir(parents=True, exist_ok=True)
             self._files[folder] = pq.ParquetWriter(path, self._schema, compression="zstd")
         return self._files[folder]
@@ -204,11 +191,6 @@ class ParquetWriter:
             self._file(folder).write_table(pa.concat_tables(self._buffers.pop(folder)))
             held -= sizes[folder]
 
-    def _remove_leftovers(self) -> None:
-        for path in self.path.parent.iterdir():
-            if path.name.startswith(self._prefix):
-                _remove(path)
-
 
 def _with_about(fields: Sequence[pa.Field], about: str) -> pa.Schema:
     import pyarrow as pa
@@ -223,43 +205,3 @@ def _plain(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 def _text(value: Any) -> str:
     # An empty name is none on any file system, so an empty text is written as null, as Hive does.
     return HIVE_NULL if value is None or value == "" else quote(str(value), safe=" ")
-
-
-@contextmanager
-def _storage(path: Path) -> Iterator[None]:
-    """Tell a place that may not be written from a storage that failed."""
-    try:
-        yield
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise InputError(f"Output {local_uri(str(path))} cannot be written: {error.strerror}.") from error
-    except OSError as error:
-        raise OutageError(
-            f"Output {local_uri(str(path))} could not be written: {error.strerror or error}. Nothing was published; "
-            "what was written so far is removed by the next try."
-        ) from error
-
-
-def _sync(path: Path) -> None:
-    """Bring a file, or all below a folder, to the disk."""
-    if path.is_dir():
-        for one in path.iterdir():
-            _sync(one)
-        _sync_folder(path)
-        return
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

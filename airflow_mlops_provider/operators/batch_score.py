@@ -11,7 +11,7 @@ from airflow.sdk import Asset
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.prediction_policy import PredictionPolicy
 from airflow_mlops_provider.core.skew_policy import SkewPolicy
-from airflow_mlops_provider.hooks.data import open_data
+from airflow_mlops_provider.hooks.data import airflow_access, open_data
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.base import MLOpsOperator
 from airflow_mlops_provider.operators.effects import op_of
@@ -26,13 +26,12 @@ from airflow_mlops_provider.operators.scoring_outcome import MAX_NAMED, ScoringO
 from airflow_mlops_provider.operators.tracking import context_tags
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from airflow.sdk import Context
 
     from airflow_mlops_provider.core.prediction_policy import PredictionReport
     from airflow_mlops_provider.core.skew_policy import SkewReport
     from airflow_mlops_provider.core.specs import Fingerprint
+    from airflow_mlops_provider.data.output import Place
     from airflow_mlops_provider.data.source import DataSource
     from airflow_mlops_provider.operators.scoring import Lane, Pass
     from airflow_mlops_provider.operators.scoring_model import ScoringModel
@@ -52,8 +51,9 @@ class BatchScoreOperator(MLOpsOperator):
     data : str, path, Asset, SqlQuery, or a list of these
         Rows to score, with the model's features in any order. Templated.
     output_path : str, path or Asset
-        Local path: a name that ends in ``.parquet`` is one file, any other a folder. Let it hold the run, as
-        ``/scores/{{ ds }}.parquet`` does: what another run wrote is not replaced. Templated.
+        A path or an ``s3://`` address: a name that ends in ``.parquet`` is one file, any other a folder, complete when
+        ``_SUCCESS`` is in it. Let it hold the run, as ``/scores/{{ ds }}.parquet`` does: what another run wrote is not
+        replaced. Templated.
     alias : str, default "champion"
         Which version. Templated.
     version : str or int, optional
@@ -61,7 +61,7 @@ class BatchScoreOperator(MLOpsOperator):
     key_columns : sequence of str, default ()
         Columns of the data to carry over, by which predictions are joined with labels later.
     partition_by : sequence of str, default ()
-        Columns of the data that become folders ``name=value`` of the output.
+        Columns of the data that become folders ``name=value`` of the output, which is a folder then.
     shadow : sequence of str, default ()
         Aliases or numbers of versions that score the same rows into tables of their own, which no reader of the output
         sees. An alias that is unset is passed over; a shadow that fails harms nothing else.
@@ -89,7 +89,7 @@ class BatchScoreOperator(MLOpsOperator):
     output_fingerprint, skew, predictions, shadows, profile_uri, predictions_profile_uri, run_id, experiment_id,
     run_url, report_url, model_version_url``. ``profile_uri`` is the features' profile in the cells of training, which
     ``DetectDriftOperator(profile=…)`` takes without reading the rows again. A published output is an asset event on its
-    ``file://`` URI.
+    ``file://`` or ``s3://`` URI.
 
     Examples
     --------
@@ -158,14 +158,14 @@ class BatchScoreOperator(MLOpsOperator):
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Load, score, judge, and let the output out or not."""
-        from airflow_mlops_provider.data.output import check_free, local_output
+        from airflow_mlops_provider.data.output import output_place
         from airflow_mlops_provider.operators.scoring import open_lanes
         from airflow_mlops_provider.operators.scoring_counts import serving_schema
 
         ti = context["ti"]
-        path = local_output(self.output_path)
+        place = output_place(self.output_path, access=airflow_access())
         owner = op_of(context, str(self.model_name))
-        check_free(path, owner=owner, overwrite=self.overwrite)
+        place.check_free(owner=owner, overwrite=self.overwrite)
         model, shadows = self._load()
         with open_data(self.render_data(self.data, context)) as source, ExitStack() as stack:
             fingerprint = source.fingerprint()
@@ -176,7 +176,7 @@ class BatchScoreOperator(MLOpsOperator):
                 stack,
                 source,
                 [model, *shadows],
-                path=path,
+                place=place,
                 keys=self._keys(),
                 partition_by=self.partition_by,
                 owner=owner,
@@ -192,7 +192,7 @@ class BatchScoreOperator(MLOpsOperator):
                 skew=self._judge_skew(model, source, scored),
                 predictions=self._judge_predictions(lanes[0]),
             )
-            return self._finish(context, job, path)
+            return self._finish(context, job, place)
 
     def _load(self) -> tuple[ScoringModel, list[ScoringModel]]:
         from airflow_mlops_provider.operators.scoring_model import load_scoring_model, resolve_shadow
@@ -279,7 +279,7 @@ class BatchScoreOperator(MLOpsOperator):
             "model_version_url": url,
         }
 
-    def _finish(self, context: Context, job: ScoringOutcome, path: Path) -> dict[str, Any]:
+    def _finish(self, context: Context, job: ScoringOutcome, place: Place) -> dict[str, Any]:
         """Record, publish, tell."""
         from airflow_mlops_provider.registry.runs import logged_run
 
@@ -302,7 +302,7 @@ class BatchScoreOperator(MLOpsOperator):
         if published:
             keys = ("model_name", "version", "rows", "run_id", "passed", "profile_uri")
             extra = {"event": "scored", **{key: result[key] for key in keys}}
-            context["outlet_events"][self.outlet].add(Asset(path.as_uri()), extra=extra)
+            context["outlet_events"][self.outlet].add(Asset(place.public_uri), extra=extra)
         return result
 
 

@@ -17,12 +17,11 @@ from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.operators.scoring_counts import SkewCounter, countable, serving_schema
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pyarrow as pa
 
     from airflow_mlops_provider.core.profile import DatasetProfile
     from airflow_mlops_provider.core.profiler import Profiler
+    from airflow_mlops_provider.data.output import Place
     from airflow_mlops_provider.data.source import DataSource
     from airflow_mlops_provider.data.writer import TableWriter
     from airflow_mlops_provider.operators.scoring_model import ScoringModel
@@ -193,7 +192,7 @@ def open_lanes(
     source: DataSource,
     models: Sequence[ScoringModel],
     *,
-    path: Path,
+    place: Place,
     keys: Sequence[str],
     partition_by: Sequence[str],
     owner: str,
@@ -210,7 +209,7 @@ def open_lanes(
         The rows.
     models : sequence of ScoringModel
         The first one scores, the others in its shadow.
-    path : pathlib.Path
+    place : Place
         Of the first one's output.
     keys, partition_by : sequence of str
         Columns to carry over, and those of them that become folders.
@@ -228,7 +227,7 @@ def open_lanes(
     for model in models:
         version = model.version
         writer = ParquetWriter(
-            shadow_path(path, version.version) if lanes else path,
+            place.beside(shadow_name(place.name, version.version)) if lanes else place,
             schema=output_schema(source, model, keys=keys),
             owner=owner,
             about={"written_by": written_by, "model_name": version.model_name, "model_version": version.version},
@@ -241,19 +240,17 @@ def open_lanes(
     return lanes
 
 
-def shadow_path(path: Path, version: str) -> Path:
-    """Return where a shadow's output goes: beside the output, under a name that no reader of folders takes for data.
+def shadow_name(name: str, version: str) -> str:
+    """Return the name of a shadow's output: beside the output, and one that no reader of folders takes for data.
 
     Examples
     --------
-    >>> from pathlib import Path
-    >>> shadow_path(Path("/scores/day.parquet"), "3").name, shadow_path(Path("/scores/day=1"), "3").name
+    >>> shadow_name("day.parquet", "3"), shadow_name("day=1", "3")
     ('_day.shadow-3.parquet', '_day-1.shadow-3')
     """
     # A name with "=" would be a Hive partition, which is read even behind an underscore.
-    stem = path.stem if path.suffix == ".parquet" else path.name
-    suffix = ".parquet" if path.suffix == ".parquet" else ""
-    return path.with_name(f"_{stem.replace('=', '-')}.shadow-{version}{suffix}")
+    stem, suffix = (name.removesuffix(".parquet"), ".parquet") if name.endswith(".parquet") else (name, "")
+    return f"_{stem.replace('=', '-')}.shadow-{version}{suffix}"
 
 
 def summary(rows: int, seconds: float) -> Mapping[str, Any]:

@@ -121,7 +121,7 @@ class ScoringOutcome:
 
     def publish(self) -> dict[str, Any]:
         """Let the tables out: shadows first, so that who sees the output finds them too."""
-        from airflow_mlops_provider.data.table_files import open_files
+        from airflow_mlops_provider.hooks.data import open_data
 
         shadows = []
         for lane in self.lanes[1:]:
@@ -130,7 +130,8 @@ class ScoringOutcome:
             version = lane.model.version.version
             shadows.append({"version": version, "output": None if lane.error else lane.writer.uri, "error": lane.error})
         self.lanes[0].writer.publish()
-        written = open_files(self.lanes[0].writer.uri).fingerprint()
+        with open_data(self.lanes[0].writer.uri) as table:
+            written = table.fingerprint()
         return {"output_fingerprint": written.to_dict(), "shadows": shadows}
 
 

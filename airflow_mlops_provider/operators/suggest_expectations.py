@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.specs import from_mapping
 from airflow_mlops_provider.core.suggest import SuggestSettings, suggest
-from airflow_mlops_provider.hooks.data import open_data
+from airflow_mlops_provider.hooks.data import airflow_access, open_data
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.base import MLOpsOperator
 from airflow_mlops_provider.operators.tracking import context_tags
@@ -36,7 +36,7 @@ class SuggestExpectationsOperator(MLOpsOperator):
     model_name : str, optional
         Instead of `data`: the rows the champion was trained on. Templated.
     output_path : str, optional
-        Local path to write the suite to as well; it must not exist yet. Templated.
+        Path or ``s3://`` address to write the suite to as well; nothing may be there yet. Templated.
     columns : sequence of str, optional
         Default all.
     settings : mapping, optional
@@ -77,6 +77,7 @@ class SuggestExpectationsOperator(MLOpsOperator):
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Profile, suggest, store."""
+        from airflow_mlops_provider.data.output import write_new
         from airflow_mlops_provider.registry.runs import logged_run
 
         with MlflowHook(self.mlflow_conn_id).open() as registry:
@@ -86,7 +87,7 @@ class SuggestExpectationsOperator(MLOpsOperator):
         expectations = suggest(profile, columns=self.columns, settings=self.settings)
         suite = {"name": f"{self.dag_id}.{self.task_id}", "expectations": expectations}
         if self.output_path:
-            _write_new(self.output_path, json.dumps(suite, indent=2))
+            write_new(self.output_path, json.dumps(suite, indent=2), access=airflow_access())
         with (
             MlflowHook(self.mlflow_conn_id).open() as registry,
             logged_run(
@@ -119,15 +120,3 @@ class SuggestExpectationsOperator(MLOpsOperator):
 
         with open_data(self.render_data(self.data, context)) as source:
             return profile_source(source, columns=self.columns)
-
-
-def _write_new(path: str, text: str) -> None:
-    try:
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise InputError(
-            f"output_path {path!r} exists; a reviewed suite is not overwritten. Hint: name a new file."
-        ) from error
-    except OSError as error:
-        raise InputError(f"output_path {path!r} cannot be written: {error.strerror}.") from error

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
-from airflow_mlops_provider.data.output import about_table, local_output
+from airflow_mlops_provider.data.local_output import LocalPlace
+from airflow_mlops_provider.data.output import output_place
 from airflow_mlops_provider.data.table_files import open_files
 from airflow_mlops_provider.data.writer import ParquetWriter
 
@@ -27,7 +28,9 @@ def rows(start: int = 0, size: int = 10) -> pa.Table:
 
 
 def writer(path: Path, owner: str = OURS, **arguments: object) -> ParquetWriter:
-    return ParquetWriter(path, schema=SCHEMA, owner=owner, about={"written_by": "dag.task in run r"}, **arguments)
+    return ParquetWriter(
+        LocalPlace(path), schema=SCHEMA, owner=owner, about={"written_by": "dag.task in run r"}, **arguments
+    )
 
 
 def write(path: Path, table: pa.Table, owner: str = OURS, **arguments: object) -> None:
@@ -118,7 +121,7 @@ def test_who_came_between_check_and_publishing_is_not_replaced(tmp_path: Path) -
 def test_a_table_says_who_wrote_it(tmp_path: Path) -> None:
     for name in ("scores.parquet", "scores"):
         write(tmp_path / name, rows())
-        assert about_table(tmp_path / name) == {"owner": OURS, "written_by": "dag.task in run r"}
+        assert LocalPlace(tmp_path / name).about() == {"owner": OURS, "written_by": "dag.task in run r"}
 
 
 def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
@@ -155,6 +158,11 @@ def _as_read(cities: list[str | None]) -> list[str | None]:
     return cities
 
 
+def test_partitions_do_not_go_into_one_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the name of a file"):
+        writer(tmp_path / "scores.parquet", partition_by=["city"])
+
+
 def test_a_folder_that_must_not_be_written_is_no_outage(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
@@ -164,20 +172,20 @@ def test_a_folder_that_must_not_be_written_is_no_outage(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_an_outage(tmp_path: Path) -> None:
     with writer(tmp_path / "scores.parquet") as out:
-        os.symlink("/dev/full", out._temporary)
+        os.symlink("/dev/full", out._staging.path)
         with pytest.raises(OutageError):
             write_and_publish(out, rows(size=1_000_000))
     assert not (tmp_path / "scores.parquet").exists()
 
 
-@pytest.mark.parametrize("output", ["s3://bucket/x", "http://host/x", "file://host/x", "", 3, "a\0b"])
-def test_what_is_no_local_path_is_refused(output: object) -> None:
+@pytest.mark.parametrize("output", ["s3://bucket", "http://host/x", "file://host/x", "", 3, "a\0b"])
+def test_what_is_no_place_is_refused(output: object) -> None:
     with pytest.raises(InputError):
-        local_output(output)
+        output_place(output)
 
 
 def test_a_path_a_uri_and_an_asset_mean_the_same() -> None:
     from airflow.sdk import Asset
 
     given = [Path("/a b/c.parquet"), "/a b/c.parquet", "file:///a%20b/c.parquet", Asset("file:///a%20b/c.parquet")]
-    assert {local_output(one) for one in given} == {Path("/a b/c.parquet")}
+    assert {output_place(one) for one in given} == {LocalPlace(Path("/a b/c.parquet"))}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from airflow_mlops_provider.operators.train_model import TrainModelOperator
 from airflow_mlops_provider.registry.models import load_model
 from airflow_mlops_provider.registry.session import open_registry
 from airflow_mlops_provider.training.columns import to_frame
+from tests.conftest import Bucket
 
 MODEL = "batch score churn"
 
@@ -172,12 +174,42 @@ def test_what_another_run_wrote_is_not_replaced(score: Callable[..., Any], custo
     assert score(data=str(customers), output_path=str(output), overwrite=True).errors == {}
 
 
-def test_an_output_in_the_cloud_is_refused_with_a_hint(
-    score: Callable[..., Any], customers: Path, tmp_path: Path
+def test_rows_and_scores_in_s3_are_as_on_a_disk(
+    score: Callable[..., Any],
+    customers: Path,
+    versions: list[dict[str, Any]],
+    s3: Bucket,
+    s3_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    outcome = score(data=str(customers), output_path="s3://bucket/scores.parquet")
-    assert isinstance(outcome.errors["score"], InvalidInputError)
-    assert "only local paths" in str(outcome.errors["score"])
+    from airflow.models.asset import AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    s3.put("in/customers.parquet", customers.read_bytes())
+    connection = {"conn_type": "aws", "login": "ann", "password": "secret", "extra": {"endpoint_url": s3_url}}
+    monkeypatch.setenv("AIRFLOW_CONN_MINIO", json.dumps(connection))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # the connection in the address leads elsewhere
+    outcome = score(
+        data=f"s3://minio@{s3.name}/in/",
+        output_path=f"s3://minio@{s3.name}/scores/day=2026-01-01",
+        key_columns=["customer"],
+        partition_by=["contract"],
+        shadow=["challenger"],
+    )
+    assert outcome.errors == {}
+    result = outcome.xcoms["score"]
+    assert result["fingerprint"]["basis"] == result["output_fingerprint"]["basis"] == "etag"
+    with open_files(s3.uri("scores"), access=s3.access) as source:
+        read = source.to_pandas().sort_values("customer")
+    truth = expected(customers, versions[0]["version"])
+    np.testing.assert_allclose(read["probability"], truth[:, 1].astype(float), rtol=1e-12)
+    assert set(read["day"]) == {"2026-01-01"}
+    with open_files(s3.uri("scores/_day-2026-01-01.shadow-2"), access=s3.access) as source:
+        assert source.count_rows() == 1_000
+    with create_session() as session:
+        assert session.scalar(select(AssetModel).where(AssetModel.uri == s3.uri("scores/day=2026-01-01"))) is not None
+    assert s3.uploads() == []
 
 
 def test_the_asset_of_the_output_tells_rows_and_version(

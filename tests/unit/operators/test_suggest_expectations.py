@@ -144,7 +144,7 @@ def test_a_query_is_profiled_like_a_file(outcome: Any) -> None:
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        ("taken", "a reviewed suite is not overwritten"),
+        ("taken", "exists and is not overwritten"),
         ("nowhere", "cannot be written: No such file or directory"),
         ("no_model", "nobody"),
     ],
