@@ -48,6 +48,13 @@ def test_a_score_beyond_all_known_ones_means_what_the_nearest_mean() -> None:
     assert known(np.array([1.0]))[0] == known(np.array([scores.max()]))[0]
 
 
+def test_the_lines_go_on_to_the_outermost_known_scores() -> None:
+    scores = np.linspace(0.005, 0.995, 100)
+    known = fit_calibration(scores, positives=4 * scores, rows=np.full(100, 4.0))
+    # The mean of the last of 18 bins is about 0.03 less than its end.
+    assert known(scores[[0, -1]]) == pytest.approx(scores[[0, -1]], abs=0.01)
+
+
 def test_a_rare_class_has_bins_of_its_own() -> None:
     scores, truth, probabilities = drawn(100_000, mean=-5.0)
     assert truth.mean() < 0.03

@@ -84,6 +84,14 @@ def test_no_row_is_a_pair_with_itself() -> None:
     assert found["roc_auc"] == pytest.approx(0.36 / 0.52)
 
 
+def test_a_positive_row_counts_itself_whole_in_its_own_precision() -> None:
+    apart = Scored(labels=("no", "yes"), predicted=[0, 0], probabilities=[[0.6, 0.4], [0.4, 0.6]])
+    cells = Cells.of(apart)
+    found = metrics_of(cells, rows=cells.rows, shares=cells.scores, names=["average_precision"], is_certain=False)
+    # 0.6 times the precision 1 of the first rank, 0.4 times that of the second, (1 + 0.6) / 2; one positive expected.
+    assert found["average_precision"] == pytest.approx(0.6 + 0.4 * 0.8)
+
+
 def test_rows_that_look_alike_are_counted_together() -> None:
     cells = Cells.of(known(BINARY))
     assert len(cells.rows) <= 11

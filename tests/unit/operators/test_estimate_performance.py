@@ -272,6 +272,49 @@ def test_regressions_and_versions_without_heldout_probabilities_are_refused_with
     assert "carries no probabilities of its held-out rows" in str(outcome.errors["judge_margins"])
 
 
+def test_several_classes_are_estimated_from_their_scored_probabilities(
+    run_dag: Callable[..., Any], telco: Path, tmp_path: Path
+) -> None:
+    frame = pd.read_csv(telco).sample(2_400, random_state=1)
+    frame.head(1_600).to_csv(tmp_path / "train.csv", index=False)
+    frame.tail(800).drop(columns="contract").to_parquet(tmp_path / "rows.parquet", index=False)
+    model = "estimate contract"
+    with DAG("estimate_contract", schedule=None) as dag:
+        train = TrainModelOperator(
+            task_id="train",
+            model_name=model,
+            data=str(tmp_path / "train.csv"),
+            target="contract",
+            estimator="sklearn.linear_model.LogisticRegression",
+            folds=0,
+        )
+        score = BatchScoreOperator(
+            task_id="score",
+            model_name=model,
+            alias="challenger",
+            data=str(tmp_path / "rows.parquet"),
+            output_path=str(tmp_path / "scores.parquet"),
+            scored_at="2026-02-01",
+        )
+        judge = EstimatePerformanceOperator(
+            task_id="judge",
+            model_name=model,
+            alias="challenger",
+            predictions=str(tmp_path / "scores.parquet"),
+            policy={"n_resamples": 100, "min_class_rows": 10},
+            window_end="2026-02-28",
+        )
+        train >> score >> judge
+    outcome = run_dag(dag)
+    assert outcome.errors == {}
+    result = outcome.xcoms["judge"]
+    assert (result["verdict"], result["metric"], result["estimated_rows"]) == ("no_drop", "roc_auc", 800)
+    said = pd.read_parquet(tmp_path / "scores.parquet")["prediction"].to_numpy()
+    one = result["estimates"]["accuracy"]
+    assert one["lower"] <= np.mean(said == frame.tail(800)["contract"].to_numpy()) <= one["upper"]
+    assert result["reference"] == pytest.approx(outcome.xcoms["train"]["metrics"]["roc_auc"]["value"])
+
+
 def test_the_report_says_what_it_rests_on_and_loads_nothing(estimated: tuple[Any, list[Any]]) -> None:
     with MlflowHook().open() as registry:
         import mlflow.artifacts
