@@ -5,6 +5,7 @@
     MLOpsError
     ├── InputError (ValueError)   what was passed is wrong; the same call fails again
     │   └── NoDataError           there is nothing to read, or not yet
+    │       └── NoLabelError      there are labels, of other rows
     ├── DataChangedError          the data moved while it was read; a later call may succeed
     └── OutageError               a service did not answer; a later call may succeed
 """
@@ -20,6 +21,10 @@ class InputError(MLOpsError, ValueError):
 
 class NoDataError(InputError):
     """There are no rows; only who waits for data has a reason to look again."""
+
+
+class NoLabelError(NoDataError):
+    """No label belongs to any of the rows: the keys are wrong, or, for who waits for labels, they are not there yet."""
 
 
 class DataChangedError(MLOpsError):

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.errors import InputError, NoLabelError
 from airflow_mlops_provider.core.row_keys import MISSING, key_codes, plain, value_codes
 from airflow_mlops_provider.core.row_times import RowTimes, microseconds_of
 
@@ -117,9 +117,10 @@ def match_labels(
 
     Raises
     ------
+    NoLabelError
+        No label belongs to any scored row, although rows are wanted.
     InputError
-        A key has two different labels of which neither is the later one; no label belongs to any scored row although
-        rows are wanted; or the keys cannot be compared.
+        A key has two different labels of which neither is the later one, or the keys cannot be compared.
 
     Examples
     --------
@@ -143,7 +144,7 @@ def match_labels(
     is_scored = np.isin(theirs[kept], ours)
     has = found != MISSING
     if len(wanted) and len(kept) and not is_scored.any():
-        raise InputError(
+        raise NoLabelError(
             f"No label belongs to any of the scored rows: {len(kept)} labels, {len(wanted)} rows. "
             f"Hint: do both hold the keys {list(keys)}, written in the same way?"
         )

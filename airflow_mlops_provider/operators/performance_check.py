@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops_provider.core.errors import InputError, NoDataError
+from airflow_mlops_provider.core.errors import InputError, NoDataError, NoLabelError
 from airflow_mlops_provider.core.performance_policy import PerformancePolicy
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 
@@ -116,7 +116,7 @@ def check_performance(request: PerformanceRequest, *, log: Any) -> PerformanceCh
     Raises
     ------
     NoDataError
-        There are no predictions.
+        There are no predictions, or no label is of any of them.
     InputError
         The model, predictions or labels are not what they should be.
     DataChangedError, OutageError
@@ -221,6 +221,8 @@ def _labels(
             now=window.end,
             others=[name for names in request.segments for name in names if name not in scored.table.column_names],
         )
+    except NoLabelError:
+        raise
     except NoDataError as error:
         return None, f"there are no labels: {error}"
     return found, ""

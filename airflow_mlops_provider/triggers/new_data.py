@@ -89,8 +89,13 @@ def _digest(lines: Sequence[str]) -> str:
 
 
 def _entries(paths: Sequence[str], access: DataAccess) -> Sequence[str]:
+    # Path by path: they may be of several data sets, and one that is not there yet must not hide the others.
+    return [line for path in paths for line in _entries_of(path, access)]
+
+
+def _entries_of(path: str, access: DataAccess) -> Sequence[str]:
     try:
-        _, files = locate(list(paths), access=access)
+        _, files = locate(path, access=access)
         seen = [(entry.file.uri, entry.file.identity()) for entry in files]
     except (NoDataError, FileNotFoundError):
         return []  # not there yet, or gone between listing and looking

@@ -41,6 +41,7 @@ ARGUMENTS = {
     "MergeProfilesOperator": "profiles=[]",
     "SuggestExpectationsOperator": "data='a.csv'",
     "ModelVersionSensor": "model_name='churn', alias='champion', deferrable=True",
+    "ModelPerformanceSensor": "model_name='churn', predictions='a', labels='b', key_columns=['id'], deferrable=True",
     "DataDriftSensor": "model_name='churn', data='a.csv', deferrable=True",
 }
 

@@ -191,3 +191,13 @@ def test_the_triggerer_loads_nothing_heavy_for_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_paths_of_several_formats_are_watched_each_for_itself(tmp_path: Path) -> None:
+    scores, labels = tmp_path / "scores.parquet", tmp_path / "labels.csv"
+    paths = [str(scores), str(labels), str(tmp_path / "never.csv")]
+    states = [state_of(paths)]
+    for path in (scores, labels):
+        path.write_bytes(b"anything")
+        states.append(state_of(paths))
+    assert len(set(states)) == 3
