@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from airflow_mlops_provider.core.retrain_alarms import EARLIEST, Alarm, find_alarms
+from airflow_mlops_provider.core.retrain_alarms import Alarm, find_alarms
 from airflow_mlops_provider.core.retrain_policy import MAX_DOUBLINGS, RetrainPolicy
-from airflow_mlops_provider.core.retrain_state import Check, Request, RetrainState, aware
+from airflow_mlops_provider.core.retrain_state import EARLIEST, Check, Request, RetrainState, aware
 
 Suppressor = Literal[
     "answered", "in_flight", "target_paused", "min_new_rows", "backoff", "cooldown", "max_per_period", "quiet_hours"
@@ -169,12 +169,26 @@ def _in_flight(request: Request, epoch: int, policy: RetrainPolicy, now: datetim
 
 
 def _new_rows(state: RetrainState, checks: Iterable[Check], alarm: Alarm, answered_to: datetime) -> int | None:
-    """Return how many labelled rows are worth learning from; None when nobody counted."""
+    """Return how many labelled rows are worth learning from; None when nobody counted.
+
+    Windows may overlap: of those that share rows the later one counts, and of windows that take in all rows before
+    their end, what the last has more than the one before the evidence.
+    """
     if state.new_rows is not None:
         return state.new_rows
-    counted = [one for one in checks if one.kind == "performance"]
+    counted = sorted((one for one in checks if one.kind == "performance"), key=lambda one: one.window_end, reverse=True)
     if not counted:
         return None
-    return sum(
-        one.labelled_rows or 0 for one in counted if one.window_end >= alarm.since and one.window_end > answered_to
-    )
+    rows, edge = 0, None
+    for one in counted:
+        old = one.window_end < alarm.since or one.window_end <= answered_to
+        if one.window_start == EARLIEST:
+            # All rows up to here: a newer one holds them, and from an older one on they are not new.
+            if old:
+                return max(rows - (one.labelled_rows or 0), 0) if edge == EARLIEST else rows
+            rows, edge = (rows, edge) if edge == EARLIEST else (rows + (one.labelled_rows or 0), EARLIEST)
+        elif old:
+            return rows
+        elif edge is None or one.window_end <= edge:
+            rows, edge = rows + (one.labelled_rows or 0), one.window_start or one.window_end
+    return rows

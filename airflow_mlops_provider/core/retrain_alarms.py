@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import takewhile
 from typing import Literal
 
 from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
-from airflow_mlops_provider.core.retrain_state import Check, CheckKind, RetrainState
+from airflow_mlops_provider.core.retrain_state import EARLIEST, Check, CheckKind, RetrainState
 
 Cause = Literal["performance", "estimate", "drift", "age", "schedule"]
-EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,8 +53,7 @@ class RetrainPolicy:
         At these times, as cron ("0 3 * * 1") or "@monthly", in `timezone`, whatever the checks say.
     min_new_rows : int, default 300
         Labelled rows there must be: of the windows since the evidence began, as performance checks counted them, or as
-        the caller counts them. Where nobody counts, it holds nothing back, and the decision says so. Windows that
-        overlap count their common rows twice.
+        the caller counts them. Where nobody counts, it holds nothing back, and the decision says so.
     cooldown : timedelta, default 5 days
         Between two requests, at least one minute. It doubles with each request of this champion's time that ended in a
         failed training or a rejected challenger, up to 32 times.

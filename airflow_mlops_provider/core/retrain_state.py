@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from airflow_mlops_provider.core.errors import InputError
@@ -24,6 +24,8 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
     "estimate": ("drop", "no_drop"),
 }
 UNDECIDED = "insufficient_data"
+# As the start of a window: it takes in all rows before its end.
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 RUNNING_STATES = frozenset({"queued", "running"})
 
 
@@ -36,11 +38,15 @@ class Check:
     kind : {"drift", "performance", "estimate"}
         What was looked at.
     window_end : datetime
-        End of the time the window covers, with a zone.
+        End of the time that the checked rows cover, with a zone. With late labels this is before the time as of which
+        performance was judged.
     verdict : str
         ``drift`` or ``no_drift``, for the other kinds ``drop`` or ``no_drop``; for all ``insufficient_data``.
     labelled_rows : int or None
         Rows with labels that a performance check had.
+    window_start : datetime or None
+        Start of the time that the checked rows cover, :data:`EARLIEST` for all before the end; None where nobody said,
+        which is taken for the end of the window before.
     run_id : str
         Of its MLflow run.
     """
@@ -49,6 +55,7 @@ class Check:
     window_end: datetime
     verdict: str
     labelled_rows: int | None = None
+    window_start: datetime | None = None
     run_id: str = ""
 
     def __post_init__(self) -> None:
@@ -61,6 +68,10 @@ class Check:
                 f"(window {self.window_end}, MLflow run {self.run_id!r})."
             )
         aware("window_end of a check", self.window_end)
+        if self.window_start is not None and aware("window_start of a check", self.window_start) >= self.window_end:
+            raise InputError(
+                f"A check's window must end after it starts; got {self.window_start} and {self.window_end}."
+            )
 
     @property
     def decided(self) -> bool:

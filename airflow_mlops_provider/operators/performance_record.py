@@ -37,7 +37,7 @@ def record(found: PerformanceCheck, *, tags: Mapping[str, str]) -> dict[str, Any
         As :class:`~airflow_mlops_provider.operators.check_performance.CheckPerformanceOperator` describes, without
         ``passed``.
     """
-    from airflow_mlops_provider.registry.monitoring import log_trend, window_tags
+    from airflow_mlops_provider.registry.monitoring import log_trend, rows_tags, window_tags
     from airflow_mlops_provider.registry.runs import logged_run
     from airflow_mlops_provider.reports.performance import performance_report
 
@@ -52,6 +52,7 @@ def record(found: PerformanceCheck, *, tags: Mapping[str, str]) -> dict[str, Any
             tags={
                 **tags,
                 **window_tags(check="performance", window=window, reference=reference, verdict=report.verdict),
+                **rows_tags(window, delay_days=request.policy.label_delay_days, window_days=request.policy.window_days),
             },
         ) as run,
     ):

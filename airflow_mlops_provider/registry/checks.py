@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.core.retrain_state import Check, CheckKind
+from airflow_mlops_provider.core.retrain_state import EARLIEST, Check, CheckKind
 from airflow_mlops_provider.registry.monitoring import (
     CHECK,
     REFERENCE,
+    ROWS_END,
+    ROWS_START,
+    UNBOUNDED,
     VERDICT,
     WINDOW_END,
     Window,
@@ -99,10 +102,12 @@ def _named(registry: Registry, run_id: str) -> Run:
 
 def _check(run: Run) -> Check:
     tags, rows = run.data.tags, run.data.metrics.get(LABELLED_ROWS)
+    start = tags.get(ROWS_START)
     try:
         return Check(
             kind=cast("CheckKind", tags[CHECK]),  # which the record checks
-            window_end=Window.parse(tags[WINDOW_END]).end,
+            window_end=Window.parse(tags.get(ROWS_END, tags[WINDOW_END])).end,
+            window_start=None if start is None else EARLIEST if start == UNBOUNDED else Window.parse(start).end,
             verdict=tags[VERDICT],
             labelled_rows=None if rows is None else int(rows),
             run_id=run.info.run_id,

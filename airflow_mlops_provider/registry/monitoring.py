@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlops_provider.core.errors import InputError
@@ -30,6 +30,10 @@ WINDOW_END = "mlops.window_end"
 REFERENCE = "mlops.reference"
 CHECK = "mlops.check"
 VERDICT = "mlops.verdict"
+# Of a check of rows whose labels come late: the time that the rows cover.
+ROWS_START = "mlops.rows_start"
+ROWS_END = "mlops.rows_end"
+UNBOUNDED = "unbounded"
 TREND = "mlops.trend"
 # The metric that every check has, so that its history in the trend tells which windows there were.
 ROWS = "rows"
@@ -192,6 +196,19 @@ def previous_profile(
 def window_tags(*, check: Check, window: Window, reference: str, verdict: str) -> dict[str, Any]:
     """Return the tags by which a check is found again; of a version's checks, `reference` is its training run."""
     return {CHECK: check, WINDOW_END: window.tag, REFERENCE: reference, VERDICT: verdict}
+
+
+def rows_tags(window: Window, *, delay_days: float, window_days: float | None) -> dict[str, str]:
+    """Return the tags that say which time the rows cover that a check judged as of the end of its window.
+
+    Examples
+    --------
+    >>> rows_tags(Window.parse("2026-03-31"), delay_days=30, window_days=None)
+    {'mlops.rows_end': '2026-03-01T00:00:00+00:00', 'mlops.rows_start': 'unbounded'}
+    """
+    end = window.end - timedelta(days=delay_days)
+    start = UNBOUNDED if window_days is None else (end - timedelta(days=window_days)).isoformat(timespec="seconds")
+    return {ROWS_END: end.isoformat(timespec="seconds"), ROWS_START: start}
 
 
 def log_check(run: LoggedRun, metrics: Mapping[str, float], *, reference: str, name: str, window: Window) -> None:

@@ -18,9 +18,9 @@ from airflow_mlops_provider.core.ledger import History
 from airflow_mlops_provider.core.ledger_entry import Draft, Entry
 from airflow_mlops_provider.core.op_key import derived_key
 from airflow_mlops_provider.core.retrain import RetrainDecision, decide
-from airflow_mlops_provider.core.retrain_alarms import EARLIEST, Alarm
+from airflow_mlops_provider.core.retrain_alarms import Alarm
 from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
-from airflow_mlops_provider.core.retrain_state import RetrainState, requests_of
+from airflow_mlops_provider.core.retrain_state import EARLIEST, RetrainState, requests_of
 from airflow_mlops_provider.registry.checks import read_checks
 from airflow_mlops_provider.registry.ledger import enter, settle
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.retrain import decide
 from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
-from airflow_mlops_provider.core.retrain_state import Check, Request, RetrainState
+from airflow_mlops_provider.core.retrain_state import EARLIEST, Check, Request, RetrainState
 
 TRAINED = datetime(2026, 1, 1, tzinfo=UTC)
 MONTH = timedelta(days=30)
@@ -104,6 +104,28 @@ def test_rows_from_before_the_change_are_not_worth_learning_from() -> None:
     found = decide(state=state(*old, check("performance", 3, "drop", 299)), policy=DEFAULT, now=month(3))
     assert found.suppressed_by == ("min_new_rows",)
     assert found.notes == ("299 labelled rows to learn from; 300 are needed",)
+
+
+@pytest.mark.parametrize(
+    ("windows", "rows"),
+    [
+        # (start, end, rows) in months; the evidence begins with the window that ends at 3.
+        ([(1, 2, 500), (2, 3, 100), (3, 4, 150)], 250),
+        ([(2, 3, 100), (2.5, 3.5, 100), (3, 4, 120), (3.5, 4.5, 150)], 250),
+        ([(None, 2, 5000), (None, 3, 5100), (None, 4, 5250)], 250),
+        ([(None, 3, 5100), (None, 4, 5250)], 5250),
+    ],
+)
+def test_rows_in_two_windows_count_once(windows: list[tuple[float | None, float, int]], rows: int) -> None:
+    checks = [
+        replace(
+            check("performance", end, "drop" if end >= 3 else "no_drop", count),
+            window_start=EARLIEST if start is None else month(start),
+        )
+        for start, end, count in windows
+    ]
+    found = decide(state=state(*checks), policy=replace(DEFAULT, min_new_rows=10_000), now=month(5))
+    assert found.notes == (f"{rows} labelled rows to learn from; 10000 are needed",)
 
 
 def test_rows_that_nobody_counted_hold_nothing_back_and_the_decision_says_so() -> None:

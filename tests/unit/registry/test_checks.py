@@ -6,9 +6,10 @@ from math import nan
 import pytest
 
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.retrain_state import EARLIEST
 from airflow_mlops_provider.registry import checks
 from airflow_mlops_provider.registry.checks import read_checks
-from airflow_mlops_provider.registry.monitoring import monitoring_experiment
+from airflow_mlops_provider.registry.monitoring import Window, monitoring_experiment, rows_tags
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
 from tests.watched_model import WatchedModel
 
@@ -91,3 +92,14 @@ def test_a_model_that_nobody_watched_has_no_checks(model: WatchedModel) -> None:
     experiment = model.registry.client.get_experiment_by_name(monitoring_experiment(model.name))
     model.registry.client.delete_experiment(experiment.experiment_id)
     assert read(model) == []
+
+
+@pytest.mark.parametrize("days", [30, None])
+def test_a_check_of_late_labels_is_of_the_time_that_its_rows_cover(model: WatchedModel, days: int | None) -> None:
+    window = Window.parse("2026-04-30")
+    run_id = model.check("performance", window.tag, "drop", of="r1", rows=400)
+    for key, value in rows_tags(window, delay_days=60, window_days=days).items():
+        model.registry.client.set_tag(run_id, key, value)
+    [found] = read_checks(model.registry, model.name, reference="r1")
+    assert found.window_end.isoformat()[:10] == "2026-03-01"
+    assert found.window_start == (EARLIEST if days is None else Window.parse("2026-01-30").end)
