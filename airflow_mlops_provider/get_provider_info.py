@@ -44,6 +44,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.rollback_model",
                 "operators.model_history",
                 "operators.trigger_retrain",
+                "operators.backtest_retrain_policy",
             ),
         ],
         "sensors": [_modules("MLflow", "sensors.data_drift", "sensors.model_performance", "sensors.model_version")],

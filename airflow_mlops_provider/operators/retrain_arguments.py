@@ -1,12 +1,14 @@
-"""Arguments of the retraining operator, read after rendering; each is refused with its name and what was wrong."""
+"""Arguments of the retraining operators, read after rendering; each is refused with its name and what was wrong."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow_mlops_provider.core.backtest import PastWindow
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
 
@@ -71,4 +73,34 @@ def run_ids_of(checks: Any) -> list[str]:
         if not isinstance(one, Mapping) or not isinstance(one.get("run_id"), str):
             raise InputError(f"Each of the checks of TriggerRetrainOperator must name its MLflow run; got {one!r}.")
         found.append(one["run_id"])
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastData:
+    """A window of a backtest and where its rows are."""
+
+    window: PastWindow
+    data: Any
+
+
+def past_window(given: Any, *, label_delay: timedelta) -> PastData:
+    """Return the window that a mapping of a backtest's `windows` stands for."""
+    if not isinstance(given, Mapping) or set(given) - {"labels_known_at"} != {"data", "start", "end"}:
+        raise InputError(
+            f"Each window of a backtest must have data, start and end, and may have labels_known_at; got {given!r}."
+        )
+    start, end = (_time(name, given[name]) for name in ("start", "end"))
+    known = given.get("labels_known_at")
+    at = None if known == "never" else end + label_delay if known is None else _time("labels_known_at", known)
+    return PastData(window=PastWindow(start=start, end=end, labels_known_at=at), data=given["data"])
+
+
+def _time(name: str, given: Any) -> datetime:
+    try:
+        found = given if isinstance(given, datetime) else datetime.fromisoformat(str(given))
+    except ValueError as error:
+        raise InputError(f"{name} of a backtest's window must be a time in ISO 8601; got {given!r}.") from error
+    if found.utcoffset() is None:
+        raise InputError(f"{name} of a backtest's window must have a zone, such as +00:00; got {given!r}.")
     return found

@@ -69,7 +69,7 @@ def importance_figure(importances: Mapping[str, tuple[float, float]], *, metric:
     with style():
         figure, axes = canvas(height=max(2.0, 0.28 * len(shown) + 1), long_labels=True)
         axes.barh(
-            [_short(name) for name, _ in shown],
+            [short(name) for name, _ in shown],
             [mean for _, (mean, _) in shown],
             xerr=[deviation for _, (_, deviation) in shown],
             color=ACCENT,
@@ -92,7 +92,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """Return a name that leaves room for the picture, without characters that SVG cannot hold."""
     name = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
     return name if len(name) <= MAX_NAME_CHARACTERS else name[: MAX_NAME_CHARACTERS - 1] + "…"
@@ -140,7 +140,7 @@ def _roc_per_class(predictions: Predictions, scores: Any) -> str:
             continue
         false, true, _ = roc_curve(is_class, scores[:, code])
         area = roc_auc_score(is_class, scores[:, code])
-        axes.plot(false, true, label=f"{_short(predictions.labels[code])}: area {area:.3f}")
+        axes.plot(false, true, label=f"{short(predictions.labels[code])}: area {area:.3f}")
     axes.plot([0, 1], [0, 1], color=QUIET, linestyle=":")
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC, one class against the rest")
     if axes.get_legend_handles_labels()[0]:
@@ -188,7 +188,7 @@ def _confusion(predictions: Predictions) -> str:
     from sklearn.metrics import confusion_matrix
 
     codes = _most_frequent(predictions, MAX_CONFUSION_CLASSES)
-    labels = [_short(predictions.labels[code]) for code in codes]
+    labels = [short(predictions.labels[code]) for code in codes]
     counts = confusion_matrix(predictions.y_true, predictions.predicted, labels=codes)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(3.2, 0.55 * len(labels) + 2)

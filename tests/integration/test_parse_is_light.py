@@ -27,6 +27,7 @@ ARGUMENTS = {
     "EvaluateModelOperator": "model_name='churn', data='a.csv'",
     "PromoteModelOperator": "model_name='churn'",
     "RollbackModelOperator": "model_name='churn', reason='worse'",
+    "BacktestRetrainPolicyOperator": "initial_data='a.csv', windows=[], target='y', estimator='sklearn.svm.SVC'",
     "TriggerRetrainOperator": "model_name='churn', trigger_dag_id='training', policy={'on_drift': 'always'}",
     "ModelHistoryOperator": "model_name='churn'",
     "SmokeTestModelOperator": "model_name='churn'",
