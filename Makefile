@@ -11,8 +11,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv)
+# Older Airflows the tests pass on; each has a file with the pins in which its tested set differs.
+AIRFLOW_VERSIONS ?= $(patsubst constraints-airflow-%.txt,%,$(wildcard constraints-airflow-*.txt))
+MATRIX_TESTS ?= tests/unit tests/contract tests/dags
 
-.PHONY: help demo test test-faults check format bench calibration docs airflow constraints clean
+.PHONY: help demo test test-faults test-matrix check format bench calibration dist docs airflow constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -37,6 +40,30 @@ test: $(READY) ## all tests, a process per core
 test-faults: $(READY) ## kills, races and outages in their long form, on SQLite and PostgreSQL (apt-get install postgresql)
 	@$(BIN)/python -m pytest tests/faults -m 'faults or not faults'
 
+test-matrix: $(AIRFLOW_VERSIONS:%=test-airflow-%) ## unit, contract and DAG tests on older Airflows: AIRFLOW_VERSIONS="3.1.8 3.2.2"
+
+test-airflow-%: .venvs/airflow-%/.ready
+	@echo "[matrix] Airflow $*: $(MATRIX_TESTS)"
+	@.venvs/airflow-$*/bin/python -m pytest -n auto --dist loadfile -p no:cacheprovider $(MATRIX_TESTS)
+
+.PRECIOUS: .venvs/airflow-%/.ready
+# The older set is constraints.txt with that version's pins in place of its own. pip compiles nothing beforehand: most
+# of what it installs is never imported here.
+.venvs/airflow-%/.ready: pyproject.toml constraints.txt constraints-airflow-%.txt
+	@echo "[matrix] installing Airflow $* into $(@D) (once)"
+	@mkdir -p $(@D)
+	@awk -F== 'NR == FNR { own[tolower($$1)]; print; next } !(tolower($$1) in own)' \
+		constraints-airflow-$*.txt constraints.txt > $(@D)/constraints.txt
+ifneq ($(UV),)
+	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" $(@D)
+	@$(UV) pip install --quiet --python $(@D)/bin/python --constraint $(@D)/constraints.txt --editable '.[dev]'
+else
+	@"$(PYTHON)" -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
+		--constraint $(@D)/constraints.txt --editable '.[dev]'
+endif
+	@touch $@
+
 check: $(READY) ## format, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -53,6 +80,9 @@ bench: $(READY) ## speed, as ratios against a yardstick in the same run
 calibration: $(READY) ## false alarms and power of the drift decision, simulated: a table and a picture
 	@$(BIN)/python -m benchmarks.calibration
 
+dist: $(READY) ## wheel and source distribution, tried in an empty environment
+	@$(BIN)/python -m scripts.check_dist
+
 docs: $(READY) ## a page for each operator in docs/operators, from the docstrings
 	@$(BIN)/python -m scripts.make_docs
 
@@ -64,4 +94,4 @@ constraints: $(READY) ## write the tested set anew
 	   $(BIN)/python -m pip list --format freeze --exclude-editable --exclude pip --exclude setuptools; } > constraints.txt
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .demo .airflow .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .venvs .demo .airflow .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -151,10 +151,11 @@ def run_dag(airflow_home: Path) -> Callable[..., DagOutcome]:
     """Run a DAG's tasks for real, in this process, through the task runner."""
 
     def run(dag: DAG, *, conf: dict[str, Any] | None = None) -> DagOutcome:
-        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
         from airflow.models.xcom import XComModel
         from airflow.utils.session import create_session
         from sqlalchemy import select
+
+        from tests.airflow_versions import DagBag, sync_bag_to_db
 
         empty = HOME / "empty"
         empty.mkdir(exist_ok=True)

@@ -92,9 +92,9 @@ def sql_hook(conn_id: str) -> DbApiHook:
     InputError
         The connection is not defined, its provider is not installed, or it is not of a SQL provider.
     """
+    from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
     try:
         connection = BaseHook.get_connection(conn_id)

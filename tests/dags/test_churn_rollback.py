@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import DAG, chain
-from airflow.sdk.exceptions import ParamValidationError
 from sklearn.datasets import load_breast_cancer
 
 from airflow_mlops_provider.core.errors import InputError
@@ -27,7 +27,7 @@ NAME = "rolled back"
 
 
 def rollback_dag() -> DAG:
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.airflow_versions import DagBag
 
     bag = DagBag(str(Path(__file__).resolve().parents[2] / "dags" / "churn_rollback.py"))
     assert bag.import_errors == {}

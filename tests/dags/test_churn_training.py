@@ -89,7 +89,7 @@ def test_bad_customers_stop_before_training(dag: Any, run_dag: Callable[..., Any
 def test_parameters_of_the_wrong_type_are_refused_before_the_run(
     dag: Any, run_dag: Callable[..., Any], conf: dict[str, Any]
 ) -> None:
-    from airflow.sdk.exceptions import ParamValidationError
+    from airflow.providers.common.compat.sdk import ParamValidationError
 
     with pytest.raises((ParamValidationError, ValueError)):
         run_dag(dag, conf=conf)

@@ -17,12 +17,12 @@ import jsonschema
 import pytest
 from airflow.providers_manager import ProvidersManager
 from airflow.sdk import BaseHook, BaseOperator
-from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 from airflow.triggers.base import BaseTrigger
 
 import airflow_mlops_provider
 from airflow_mlops_provider import get_provider_info as module
 from airflow_mlops_provider.get_provider_info import get_provider_info
+from tests.airflow_versions import TaskProviders
 
 PACKAGE = Path(airflow_mlops_provider.__file__).parent
 # What only the monorepo of Airflow's own providers knows.
@@ -103,7 +103,7 @@ def test_plugin_is_declared_to_providers_and_as_entry_point_alike() -> None:
 
 
 def test_airflow_registers_scheme_decorator_and_links() -> None:
-    of_tasks = ProvidersManagerTaskRuntime()
+    of_tasks = TaskProviders()
     assert "mlflow" in of_tasks.asset_uri_handlers
     assert "train_model" in of_tasks.taskflow_decorators
     assert set(get_provider_info()["extra-links"]) <= set(ProvidersManager().extra_links_class_names)

@@ -69,7 +69,7 @@ def test_what_is_no_web_address_becomes_no_button(run_dag: Callable[..., Any], u
 
 
 def test_buttons_survive_serialisation_of_the_dag() -> None:
-    from airflow.serialization.serialized_objects import DagSerialization
+    from tests.airflow_versions import DagSerialization
 
     with DAG("links_serialised", schedule=None) as dag:
         Returns(task_id="only", result={})

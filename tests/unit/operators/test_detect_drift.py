@@ -305,7 +305,8 @@ def test_a_query_its_reference_and_its_window_are_templates(
     detect: Detect, watched: str, telco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
-    from airflow.sdk.providers_manager_runtime import HookInfo, ProvidersManagerTaskRuntime
+
+    from tests.airflow_versions import HookInfo, TaskProviders
 
     class FileHook(DbApiHook):
         conn_name_attr = "sqlite_conn_id"
@@ -321,7 +322,7 @@ def test_a_query_its_reference_and_its_window_are_templates(
     module.FileHook = FileHook
     monkeypatch.setitem(sys.modules, "drift_hook_of_tests", module)
     info = HookInfo("drift_hook_of_tests.FileHook", "sqlite_conn_id", "tests", "SQLite", "driftlite", False)
-    monkeypatch.setitem(ProvidersManagerTaskRuntime().hooks, "driftlite", info)
+    monkeypatch.setitem(TaskProviders().hooks, "driftlite", info)
     monkeypatch.setenv("AIRFLOW_CONN_DRIFTLITE", json.dumps({"conn_type": "driftlite", "host": str(path)}))
     query = SqlQuery("SELECT * FROM churn WHERE tenure >= {{ params.least }}", "driftlite")
     outcome = detect(

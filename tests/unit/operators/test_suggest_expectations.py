@@ -34,7 +34,7 @@ class FileHook(DbApiHook):
 
 @pytest.fixture(scope="module")
 def database(telco: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from airflow.sdk.providers_manager_runtime import HookInfo, ProvidersManagerTaskRuntime
+    from tests.airflow_versions import HookInfo, TaskProviders
 
     path = tmp_path_factory.mktemp("database") / "churn.db"
     with closing(sqlite3.connect(path)) as connection:
@@ -44,7 +44,7 @@ def database(telco: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, module.__name__, module)
         info = HookInfo(f"{module.__name__}.FileHook", "sqlite_conn_id", "tests", "SQLite", "suggestlite", False)
-        patch.setitem(ProvidersManagerTaskRuntime().hooks, "suggestlite", info)
+        patch.setitem(TaskProviders().hooks, "suggestlite", info)
         patch.setenv("AIRFLOW_CONN_SUGGESTLITE", json.dumps({"conn_type": "suggestlite", "host": str(path)}))
         yield SqlQuery("SELECT * FROM churn", "suggestlite")
 

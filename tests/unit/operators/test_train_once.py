@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow.sdk import DAG, task
-from airflow.sdk.exceptions import AirflowTaskTimeout
 from sklearn.datasets import load_breast_cancer
 
 from airflow_mlops_provider.exceptions import InvalidInputError

@@ -28,10 +28,10 @@ class Nothing(BaseOperator):
 
 def publish(dag: DAG, *, paused: bool = False) -> str:
     """Make a DAG known to Airflow, as its DAG processor does."""
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     from airflow.models.dag import DagModel
     from airflow.utils.session import create_session
 
+    from tests.airflow_versions import DagBag, sync_bag_to_db
     from tests.conftest import HOME
 
     (HOME / "empty").mkdir(exist_ok=True)

@@ -52,12 +52,13 @@ class NoEngineHook(SqliteFileHook):
 def database(telco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[SqliteFileHook]:
     """Two Airflow connections to a SQLite database with the churn table: one offers an engine, one does not."""
     import pandas as pd
-    from airflow.sdk.providers_manager_runtime import HookInfo, ProvidersManagerTaskRuntime
+
+    from tests.airflow_versions import HookInfo, TaskProviders
 
     path = tmp_path / "churn.db"
     with closing(sqlite3.connect(path)) as connection:
         pd.read_csv(telco).to_sql("churn", connection, index=False)
-    hooks = ProvidersManagerTaskRuntime().hooks
+    hooks = TaskProviders().hooks
     for conn_type, hook in (("sqlite", SqliteFileHook), ("noengine", NoEngineHook)):
         monkeypatch.setitem(
             hooks,

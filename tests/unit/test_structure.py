@@ -1,0 +1,49 @@
+"""Where things stand: tests mirror the package, and what users name is used by a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import airflow_mlops_provider
+from scripts import make_docs
+
+PACKAGE = Path(airflow_mlops_provider.__file__).parent
+TESTS = Path(__file__).resolve().parents[1]
+# Tests of what is no single module of the package.
+OF_NO_MODULE = {
+    "test_readme.py": "the README",
+    "test_docs.py": "docs/operators",
+    "test_dist.py": "scripts/check_dist.py",
+    "test_structure.py": "this",
+    "core/test_performance_calibration.py": "coverage of all intervals, simulated",
+    "core/test_estimate_coverage.py": "coverage of the estimates, simulated",
+}
+
+
+def test_a_unit_test_stands_where_its_module_does() -> None:
+    unit = TESTS / "unit"
+    tests = {path.relative_to(unit) for path in unit.rglob("test_*.py")}
+    strays = {
+        path.as_posix() for path in tests if not (PACKAGE / path.parent / path.name.removeprefix("test_")).exists()
+    }
+    assert strays == set(OF_NO_MODULE)
+
+
+@pytest.mark.parametrize("folder", ["core/gates", "core/drift", "hooks", "links", "sensors", "triggers"])
+def test_what_others_add_to_has_a_test_for_each_module(folder: str) -> None:
+    modules = {path.stem for path in (PACKAGE / folder).glob("*.py")} - {"__init__"}
+    tests = {path.stem.removeprefix("test_") for path in (TESTS / "unit" / folder).glob("test_*.py")}
+    assert modules <= tests
+
+
+@pytest.mark.parametrize("name", sorted(make_docs.operators()))
+def test_every_operator_is_used_by_a_test_or_an_example(name: str) -> None:
+    sources = [
+        path
+        for folder in (TESTS, TESTS.parent / "dags")
+        for path in folder.rglob("*.py")
+        if path.name not in {"test_parse_is_light.py", "test_structure.py"}
+    ]
+    assert any(name in path.read_text() for path in sources), name
