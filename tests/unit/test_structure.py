@@ -25,7 +25,7 @@ def test_a_unit_test_stands_where_its_module_does() -> None:
     assert {name for name in strays if not name.endswith(SIMULATIONS)} == OF_NO_MODULE
 
 
-@pytest.mark.parametrize("folder", ["core/gates", "core/drift", "hooks", "links", "sensors", "triggers"])
+@pytest.mark.parametrize("folder", ["core/gates", "core/drift", "links"])
 def test_what_others_add_to_has_a_test_for_each_module(folder: str) -> None:
     modules = {path.stem for path in (PACKAGE / folder).glob("*.py")} - {"__init__"}
     tests = {path.stem.removeprefix("test_") for path in (TESTS / "unit" / folder).glob("test_*.py")}
