@@ -1,4 +1,4 @@
-"""Where things stand: tests mirror the package, and what users name is used by a test."""
+"""Where things stand: tests mirror the package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import airflow_mlops_provider
-from scripts import make_docs
 
 PACKAGE = Path(airflow_mlops_provider.__file__).parent
 TESTS = Path(__file__).resolve().parents[1]
@@ -30,14 +29,3 @@ def test_what_others_add_to_has_a_test_for_each_module(folder: str) -> None:
     modules = {path.stem for path in (PACKAGE / folder).glob("*.py")} - {"__init__"}
     tests = {path.stem.removeprefix("test_") for path in (TESTS / "unit" / folder).glob("test_*.py")}
     assert modules <= tests
-
-
-@pytest.mark.parametrize("name", sorted(make_docs.operators()))
-def test_every_operator_is_used_by_a_test_or_an_example(name: str) -> None:
-    sources = [
-        path
-        for folder in (TESTS, TESTS.parent / "dags")
-        for path in folder.rglob("*.py")
-        if path.name not in {"test_parse_is_light.py", "test_structure.py"}
-    ]
-    assert any(name in path.read_text() for path in sources), name
