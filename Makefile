@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv)
-# Older Airflows the tests pass on; each has a file with the pins in which its tested set differs.
+# Older Airflows; each has a file with the pins in which its set differs.
 AIRFLOW_VERSIONS ?= $(patsubst constraints-airflow-%.txt,%,$(wildcard constraints-airflow-*.txt))
 MATRIX_TESTS ?= tests/unit tests/contract tests/dags
 
