@@ -47,7 +47,11 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.backtest_retrain_policy",
             ),
         ],
-        "sensors": [_modules("MLflow", "sensors.data_drift", "sensors.model_performance", "sensors.model_version")],
+        "sensors": [
+            _modules(
+                "MLflow", "sensors.data_drift", "sensors.model_performance", "sensors.model_version", "sensors.new_data"
+            )
+        ],
         "triggers": [_modules("MLflow", "triggers.new_data", "triggers.model_version", "triggers.model_event")],
         "hooks": [_modules("MLflow", "hooks.mlflow")],
         "connection-types": [_mlflow_connection_type()],

@@ -116,17 +116,28 @@ def sql_hook(conn_id: str) -> DbApiHook:
     return hook
 
 
+def count_rows_of(query: SqlQuery) -> int:
+    """Return how many rows a query gives, counted inside the database; raises as `open_data` does."""
+    from airflow_mlops_provider.data.sql_count import count_rows_of_query
+
+    return count_rows_of_query(**_arguments_of(query))
+
+
 def _open_query(query: SqlQuery) -> DataSource:
     from airflow_mlops_provider.data.sql import open_query
 
+    return open_query(**_arguments_of(query))
+
+
+def _arguments_of(query: SqlQuery) -> dict[str, Any]:
     hook = sql_hook(query.conn_id)
-    return open_query(
-        connect=hook.get_conn,
-        sql=query.sql,
-        parameters=query.parameters,
-        uri=f"sql://{query.conn_id}",
-        secrets=_secrets_of(hook.connection),
-    )
+    return {
+        "connect": hook.get_conn,
+        "sql": query.sql,
+        "parameters": query.parameters,
+        "uri": f"sql://{query.conn_id}",
+        "secrets": _secrets_of(hook.connection),
+    }
 
 
 def _secrets_of(connection: Any) -> list[str]:

@@ -41,6 +41,7 @@ ARGUMENTS = {
     "ProfileDataOperator": "data='a.csv', model_name='churn'",
     "MergeProfilesOperator": "profiles=[]",
     "SuggestExpectationsOperator": "data='a.csv'",
+    "NewDataSensor": "data='a.csv', model_name='churn', min_rows=100, deferrable=True",
     "ModelVersionSensor": "model_name='churn', alias='champion', deferrable=True",
     "ModelPerformanceSensor": "model_name='churn', predictions='a', labels='b', key_columns=['id'], deferrable=True",
     "DataDriftSensor": "model_name='churn', data='a.csv', deferrable=True",
