@@ -23,11 +23,12 @@ class SqlQuery:
     Parameters
     ----------
     sql : str
-        One ``SELECT``. Operators render Jinja in it once. Values belong in `parameters`, which are bound.
+        One ``SELECT``. Operators render Jinja in it, once. Values belong in `parameters`, which are bound.
     conn_id : str
         Airflow connection of any SQL provider.
     parameters : mapping, optional
-        Values bound by the database driver, in its own parameter style.
+        Values bound by the database driver, in its own parameter style. Operators render Jinja in them too, so that
+        what comes from a run's configuration never becomes SQL.
     """
 
     sql: str

@@ -124,12 +124,13 @@ class MLOpsOperator(BaseOperator):
         return result
 
     def render_data(self, data: Any, context: Context) -> Any:
-        """Render the SQL of a query; see :func:`render_query`."""
+        """Render a query; see :func:`render_query`."""
         return render_query(self, data, context)
 
 
 def render_query(operator: BaseOperator, data: Any, context: Context) -> Any:
-    """Render the SQL of a query, which Airflow leaves alone because the query is frozen."""
+    """Render the SQL and the bound values of a query, once; Airflow leaves it alone because it is frozen."""
     if isinstance(data, SqlQuery):
-        return replace(data, sql=operator.render_template(data.sql, context))
+        sql, parameters = operator.render_template((data.sql, data.parameters), context)
+        return replace(data, sql=sql, parameters=parameters)
     return data

@@ -100,11 +100,12 @@ def test_an_alert_that_fails_does_not_change_the_verdict_nor_silence_the_next(ru
     assert pager.sent == ["second: too old; too small"]
 
 
-def test_the_sql_of_a_query_is_rendered_once_and_its_values_are_not() -> None:
+def test_a_query_and_its_values_are_rendered_once() -> None:
     operator = Does(task_id="does", what={})
-    query = SqlQuery("select * from t where d = '{{ day }}'", "db", {"x": "{{ day }}"})
+    query = SqlQuery("select * from t where d = '{{ day }}'", "db", {"x": "{{ day }}", "n": 3})
     rendered = operator.render_data(query, {"day": "{{ 7 * 7 }}"})
-    assert rendered == SqlQuery("select * from t where d = '{{ 7 * 7 }}'", "db", {"x": "{{ day }}"})
+    assert rendered == SqlQuery("select * from t where d = '{{ 7 * 7 }}'", "db", {"x": "{{ 7 * 7 }}", "n": 3})
+    assert operator.render_data(SqlQuery("select 1", "db"), {}).parameters is None
     assert operator.render_data("a.csv", {}) == "a.csv"
 
 
