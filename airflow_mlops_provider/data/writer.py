@@ -167,7 +167,9 @@ class ParquetWriter:
                 )
             path = self._staging.path / folder / "part-00000.parquet" if self._is_folder else self._staging.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._files[folder] = pq.ParquetWriter(path, self._schema, compression="zstd")
+            self._files[folder] = pq.ParquetWriter(
+                path, self._schema, compression="zstd", use_dictionary=_repeating(self._schema)
+            )
         return self._files[folder]
 
     def _split(self, rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -196,6 +198,17 @@ def _with_about(fields: Sequence[pa.Field], about: str) -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema(fields, metadata={ABOUT: about.encode()})
+
+
+def _repeating(schema: pa.Schema) -> list[str]:
+    """Return the columns that are worth a dictionary: for numbers, trying one takes longer than writing them."""
+    import pyarrow.types as types
+
+    return [
+        one.name
+        for one in schema
+        if not (types.is_integer(one.type) or types.is_floating(one.type) or types.is_nested(one.type))
+    ]
 
 
 def _plain(rows: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -1,13 +1,13 @@
 """One pass of rows through a version, and others in its shadow, into tables that are published together or not at all.
 
-Every row is read once: it is counted for the skew check, scored, counted again as a prediction, and written. Nothing
-here keeps a batch, so memory does not grow with the rows.
+Every row is read once: it is counted for the skew check, scored, counted again as a prediction, and written. A thread
+reads and counts the next batch meanwhile. Nothing here keeps a batch, so memory does not grow with the rows.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 MODEL_VERSION = "model_version"
 SCORED_AT = "scored_at"
+# Fewer rows where there are many columns.
 _BATCH_ROWS = 1 << 17
+_BATCH_VALUES = 1 << 23
 _PROGRESS_SECONDS = 10.0
 
 
@@ -150,15 +152,15 @@ def run_lanes(
     DataChangedError
         The data changed while they were read; nothing that was written counts.
     """
+    from airflow_mlops_provider.data.ahead import read_ahead
+
     known = set(source.schema().names)
     features = dict.fromkeys(name for lane in lanes for name in lane.model.features if name in known)
     columns = [*features, *(name for name in keys if name not in features)]
     total = source.count_rows()
     found = Pass()
     began = said = time.monotonic()
-    for batch in source.batches(columns or None, batch_rows=_BATCH_ROWS, dictionaries=True):
-        if counter is not None:
-            counter.update(batch)
+    for batch in read_ahead(_counted(source, columns, counter)):
         for lane in lanes:
             _take(lane, batch, keys=keys, scored_at=scored_at, log=log)
         found.rows += batch.num_rows
@@ -171,6 +173,14 @@ def run_lanes(
     if counter is not None:
         found.serving = counter.result(others=serving_schema(source, beside=()))
     return found
+
+
+def _counted(source: DataSource, columns: Sequence[str], counter: SkewCounter | None) -> Generator[pa.RecordBatch]:
+    rows = max(1, min(_BATCH_ROWS, _BATCH_VALUES // max(1, len(columns))))
+    for batch in source.batches(columns or None, batch_rows=rows, dictionaries=True):
+        if counter is not None:
+            counter.update(batch)
+        yield batch
 
 
 def _take(lane: Lane, batch: pa.RecordBatch, *, keys: Sequence[str], scored_at: datetime, log: Any) -> None:

@@ -189,3 +189,12 @@ def test_a_path_a_uri_and_an_asset_mean_the_same() -> None:
 
     given = [Path("/a b/c.parquet"), "/a b/c.parquet", "file:///a%20b/c.parquet", Asset("file:///a%20b/c.parquet")]
     assert {output_place(one) for one in given} == {LocalPlace(Path("/a b/c.parquet"))}
+
+
+def test_only_what_repeats_is_written_with_a_dictionary(tmp_path: Path) -> None:
+    rows = pa.table({"score": [0.1, 0.2], "key": [7, 8], "version": ["1", "1"]})
+    with ParquetWriter(LocalPlace(tmp_path / "t.parquet"), schema=rows.schema, owner="a" * 64, about={}) as writer:
+        writer.write(rows)
+        writer.publish()
+    group = pq.ParquetFile(tmp_path / "t.parquet").metadata.row_group(0)
+    assert [group.column(i).has_dictionary_page for i in range(3)] == [False, False, True]
