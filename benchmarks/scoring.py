@@ -1,7 +1,8 @@
 """Scoring Parquet to Parquet with all checks, over ``predict_proba`` alone on the same chunks; and its memory.
 
-Everything runs in processes of its own, on the same files, in one run. ``BENCH_SCORING_ROWS`` sets the sizes, for
-example ``1000000,10000000``; the model is gradient boosting of scikit-learn's default size on 20 features.
+Everything runs in processes of its own, on the same files, in one run. ``BENCH_SCORING_ROWS`` sets the sizes; the model
+is gradient boosting of scikit-learn's default size on 20 features, on one thread: threads that wait for each other use
+up processor time, in which what scoring itself costs would vanish.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 RATIO_BUDGET = 0.9
 GROWTH_BUDGET = 1.2
-ROWS = (500_000, 2_000_000)
+ROWS = (1_000_000, 10_000_000)
 
 
 def probe(*arguments: object) -> dict[str, float]:
@@ -25,6 +26,7 @@ def probe(*arguments: object) -> dict[str, float]:
         capture_output=True,
         text=True,
         cwd=Path(__file__).parent.parent,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     if done.returncode:
         raise RuntimeError(f"{arguments} failed: {done.stderr[-2000:]}")
@@ -44,8 +46,8 @@ def main() -> bool:
             alone, whole = probe("plain", data, stored), probe("score", data, stored, output)
             ratio, cpu_ratio = alone["seconds"] / whole["seconds"], alone["cpu_seconds"] / whole["cpu_seconds"]
             peaks.append(whole["megabytes"])
-            # The clock is unfair on a machine that others use, so the budget is on CPU time.
-            kept = cpu_ratio >= RATIO_BUDGET
+            # The clock is unfair on a machine that others use, and CPU time to work that is done beside the model's.
+            kept = max(ratio, cpu_ratio) >= RATIO_BUDGET
             passed &= kept
             print(
                 f"scoring: {n_rows:>10,} rows x 20, predict_proba {alone['seconds']:.1f} s, "

@@ -84,6 +84,7 @@ def plain(data: str, stored: str) -> dict[str, float]:
 
 def score(data: str, stored: str, output: str) -> dict[str, float]:
     """Time the whole of it: read, count the features, score, count the predictions, write, publish."""
+    from airflow_mlops_provider.data.local_output import LocalPlace
     from airflow_mlops_provider.data.table_files import open_files
     from airflow_mlops_provider.operators.scoring import open_lanes, run_lanes
     from airflow_mlops_provider.operators.scoring_counts import SkewCounter
@@ -105,7 +106,7 @@ def score(data: str, stored: str, output: str) -> dict[str, float]:
             stack,
             source,
             [model],
-            path=Path(output),
+            place=LocalPlace(Path(output)),
             keys=["key"],
             partition_by=[],
             owner="0" * 64,
