@@ -34,19 +34,25 @@ def record(found: EstimateCheck, *, tags: Mapping[str, str]) -> dict[str, Any]:
         As :class:`~airflow_mlops_provider.operators.estimate_performance.EstimatePerformanceOperator` describes,
         without ``passed``.
     """
-    from airflow_mlops_provider.registry.monitoring import log_trend, window_tags
+    from airflow_mlops_provider.registry.monitoring import log_trend, rows_tags, window_tags
     from airflow_mlops_provider.registry.runs import logged_run
     from airflow_mlops_provider.reports.estimate import estimate_report
 
     request, version, window, report = found.request, found.version, found.window, found.report
-    reference = str(version.run_id)
+    reference, days = str(version.run_id), request.policy.window_days
+    # Without a length, the rows are those that were given, as of a check of data.
+    rows = {} if days is None else rows_tags(window, delay_days=0, window_days=days)
     with (
         MlflowHook(request.mlflow_conn_id).open() as registry,
         logged_run(
             registry,
             experiment_name=request.experiment_name,
             run_name=f"estimate of {version.model_name} {version.version} to {window.tag}",
-            tags={**tags, **window_tags(check="estimate", window=window, reference=reference, verdict=report.verdict)},
+            tags={
+                **tags,
+                **window_tags(check="estimate", window=window, reference=reference, verdict=report.verdict),
+                **rows,
+            },
         ) as run,
     ):
         run.log_dataset(found.scored, context="predictions")

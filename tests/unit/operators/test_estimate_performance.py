@@ -103,6 +103,7 @@ def estimated(
         "short": {"predictions": scored["short"], "alerts": [heard.append], "on_drop": "fail"},
         "short_goes_on": {"predictions": [scored["short"]["output"]]},
         "before": {"predictions": scored["plain"], "window_end": "2026-01-31"},
+        "later": {"predictions": scored["plain"], "window_end": "2026-03-31", "policy": {**POLICY, "window_days": 30}},
         "few": {"predictions": tables["few"], "allow_insufficient_data": False, "alerts": [heard.append]},
         "mixed": {"predictions": tables["mixed"]},
         "twice": {"predictions": tables["twice"], "key_columns": ["customer"]},
@@ -167,6 +168,7 @@ def test_an_estimate_is_found_again_by_model_window_and_version(estimated: tuple
     with MlflowHook().open() as registry:
         client = registry.client
         run = client.get_run(result["run_id"])
+        later = client.get_run(estimated[0].xcoms["later"]["run_id"])
         champion = client.get_model_version_by_alias(watched, "champion")
         tags = {key: value for key, value in run.data.tags.items() if key.startswith("mlops.")}
         experiment = client.get_experiment(result["experiment_id"]).name
@@ -178,6 +180,8 @@ def test_an_estimate_is_found_again_by_model_window_and_version(estimated: tuple
     assert tags["mlops.verdict"] == "no_drop"
     assert tags["mlops.window_end"] == "2026-02-28T00:00:00+00:00"
     assert tags["mlops.reference"] == champion.run_id
+    assert "mlops.rows_start" not in tags
+    assert later.data.tags["mlops.rows_start"] == "2026-03-01T00:00:00+00:00"
     assert files == {REPORT, RESULT}
     metrics = run.data.metrics
     assert metrics["estimated_rows"] == 1_200
@@ -195,6 +199,7 @@ def test_an_estimate_is_found_again_by_model_window_and_version(estimated: tuple
     ("task", "reason"),
     [
         ("before", "0 scored rows, 200 required"),
+        ("later", "0 scored rows, 200 required"),
         ("few", "40 scored rows, 200 required"),
         ("constant", "all 1200 scored rows have the same probabilities"),
         ("others", "0 scored rows, 200 required"),
