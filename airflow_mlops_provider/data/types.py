@@ -127,7 +127,19 @@ def with_dictionaries(schema: pa.Schema) -> pa.Schema:
 
 
 def plain_fields(schema: pa.Schema, *, leave_out: Sequence[str] = ()) -> pa.Schema:
-    """Return names and types only, without the metadata and null flags in which writers differ."""
+    """Return names and types only, without the metadata and null flags in which writers differ.
+
+    Text views, as Polars writes them, are plain text: few of Arrow's functions know them.
+    """
     import pyarrow as pa
 
-    return pa.schema([pa.field(f.name, f.type) for f in schema if f.name not in leave_out])
+    return pa.schema([pa.field(f.name, _common(f.type)) for f in schema if f.name not in leave_out])
+
+
+def _common(kind: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+    import pyarrow.types as types
+
+    if types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _common(kind.value_type), kind.ordered)
+    return {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}.get(kind, kind)

@@ -128,6 +128,8 @@ def _useless(column: pa.ChunkedArray, *, kind: FeatureKind, asked: bool) -> str 
     rows = len(column)
     column = _plain(column)
     if t.is_floating(column.type):
+        # Arrow finds no least value of half floats.
+        column = column.cast("float64")
         column = pc.drop_null(pc.if_else(pc.is_nan(column), None, column))
     valid = len(column) - column.null_count
     if valid == 0:

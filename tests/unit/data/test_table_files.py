@@ -344,3 +344,21 @@ def test_a_wide_table_of_ten_thousand_columns_is_read(tmp_path: Path) -> None:
     table = pa.table({f"c{i}": [i] for i in range(10_000)})
     csv.write_csv(table, tmp_path / "x.csv")
     assert open_files(tmp_path / "x.csv").to_table() == table
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather"])
+def test_text_views_are_read_as_plain_text(tmp_path: Path, suffix: str) -> None:
+    texts = ["a", None, "b" * 20]
+    table = pa.table({"text": pa.array(texts).cast(pa.string_view())})
+    path = tmp_path / f"rows{suffix}"
+    if suffix == ".parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_file(str(path), table.schema) as writer:
+            writer.write_table(table)
+    with open_files(path) as source:
+        assert source.schema() == pa.schema([("text", pa.large_string())])
+        assert source.to_table().to_pydict() == {"text": texts}
+        (batch,) = source.batches(dictionaries=True)
+        assert pa.types.is_dictionary(batch.column(0).type)
+        assert batch.column(0).to_pylist() == texts

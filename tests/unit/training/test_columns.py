@@ -28,6 +28,7 @@ def test_numbers_and_booleans_are_numeric_and_text_is_categorical() -> None:
             "plan": ["a", "b", None, "a"],
             "coded": pa.array(["x", "y", "x", "y"]).dictionary_encode(),
             "level": pa.array([1, 2, 1, 2]).dictionary_encode(),
+            "half": pa.array(np.array([0.5, 1.5, 2.5, 3.5], dtype=np.float16)),
         }
     )
     assert dict(features.kinds) == {
@@ -37,6 +38,7 @@ def test_numbers_and_booleans_are_numeric_and_text_is_categorical() -> None:
         "plan": "categorical",
         "coded": "categorical",
         "level": "numeric",
+        "half": "numeric",
     }
     assert features.dropped == {}
 
