@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from scripts import servers
 from scripts.services import HOST, Service, free_port, stop
@@ -24,10 +25,10 @@ def running(service: Service) -> Iterator[Service]:
 
 
 @contextmanager
-def mlflow_server(home: Path, *, backend: str = "", workers: int = 1, port: int | None = None) -> Iterator[str]:
-    """Yield the address of an ``mlflow server`` that keeps everything under `home`, or its records in `backend`."""
+def mlflow_server(home: Path, *, port: int | None = None, workers: int = 1, **given: Any) -> Iterator[str]:
+    """Yield the address of an ``mlflow server`` that keeps everything under `home`, or where it is told to."""
     port = port or free_port()
-    with running(servers.mlflow_server(home, port=port, backend=backend, workers=workers)):
+    with running(servers.mlflow_server(home, port=port, workers=workers, **given)):
         yield f"http://{HOST}:{port}"
 
 

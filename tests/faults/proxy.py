@@ -1,4 +1,4 @@
-"""A reverse proxy that fails on demand: what stands between a task and a real MLflow server in the tests."""
+"""A reverse proxy that fails on demand: what stands between a task and a real server, MLflow or S3, in the tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Mode = Literal[
     "refuse",
     *("hang before", "hang after", "reset before", "reset after"),
     *("500 before", "502 before", "503 before", "503 after", "504 after"),
-    *("429 before", "trickle"),
+    *("429 before", "trickle", "cut"),
 ]
 HELD_SECONDS = 120
 TRICKLE_SECONDS = 0.001
@@ -28,12 +28,13 @@ TRICKLE_SECONDS = 0.001
 
 @dataclass
 class Fault:
-    """What goes wrong with requests whose path holds `path`, the next `times` times."""
+    """What goes wrong with requests whose line, ``GET /path?query``, holds `path`, the next `times` times."""
 
     mode: Mode
     path: str
     times: int
     struck: int = 0
+    needs: str = ""  # further text that the line must hold
 
 
 @dataclass
@@ -82,10 +83,10 @@ class FaultyProxy:
             self._server.server_close()
             self._server = None
 
-    def next_fault(self, path: str) -> Fault | None:
+    def next_fault(self, line: str) -> Fault | None:
         with self._lock:
             for fault in self.faults:
-                if fault.path in path and fault.struck < fault.times:
+                if fault.path in line and fault.needs in line and fault.struck < fault.times:
                     fault.struck += 1
                     return fault
         return None
@@ -97,7 +98,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def pass_on(self) -> None:
         path = urlsplit(self.path).path
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = self.proxy.next_fault(path)
+        fault = self.proxy.next_fault(f"{self.command} {self.path}")
         kind, _, when = ("", "", "") if fault is None else fault.mode.partition(" ")
         if when == "before":
             self.fail(kind)
@@ -107,7 +108,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if when == "after":
             self.fail(kind)
             return
-        self.answer(status, headers, answer, slowly=kind == "trickle")
+        self.answer(status, headers, answer, slowly=kind == "trickle", cut=kind == "cut")
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815 - the standard library's names
 
@@ -130,9 +131,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.connection.close()
         else:
             headers = {"Retry-After": "3600"} if kind == "429" else {}
-            self.answer(int(kind), headers, b'{"error_code": "FAULT", "message": "injected"}', slowly=False)
+            self.answer(int(kind), headers, b'{"error_code": "FAULT", "message": "injected"}')
 
-    def answer(self, status: int, headers: dict[str, str], body: bytes, *, slowly: bool) -> None:
+    def answer(
+        self, status: int, headers: dict[str, str], body: bytes, *, slowly: bool = False, cut: bool = False
+    ) -> None:
         self.send_response(status)
         for key, value in headers.items():
             if key.lower() not in ("content-length", "transfer-encoding", "connection", "server", "date"):
@@ -144,13 +147,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if not slowly:
+        if cut:
+            self.wfile.write(body[: len(body) // 2])
+            self.fail("reset")
+        elif slowly:
+            for place in range(len(body)):
+                self.wfile.write(body[place : place + 1])
+                self.wfile.flush()
+                time.sleep(TRICKLE_SECONDS)
+        else:
             self.wfile.write(body)
-            return
-        for place in range(len(body)):
-            self.wfile.write(body[place : place + 1])
-            self.wfile.flush()
-            time.sleep(TRICKLE_SECONDS)
 
     def finish(self) -> None:
         with suppress(OSError, ValueError):  # the connection may have been reset on purpose

@@ -16,6 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from airflow_mlops_provider.core.errors import NoDataError
+from airflow_mlops_provider.data.locate import locate
+from airflow_mlops_provider.data.table_files import open_files
+from tests.conftest import Bucket
+from tests.faults.proxy import faulty_proxy
+
 SCRIPT = Path(__file__).with_name("score.py")
 ROWS = 150_000
 
@@ -27,9 +33,8 @@ def start(airflow_home: Path, telco: Path, tmp_path_factory: pytest.TempPathFact
     rows = pd.read_csv(telco).drop(columns="churn").sample(ROWS, replace=True, random_state=0)
     rows.insert(0, "customer", np.arange(ROWS))
     rows.to_parquet(folder / "customers.parquet", index=False, row_group_size=20_000)
-    environment = {**os.environ, "AIRFLOW_HOME": str(airflow_home)}
 
-    def begin(what: str, output: Path, partition_by: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+    def begin(what: str, output: Path | str, partition_by: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
         order = folder / f"order-{time.monotonic_ns()}.json"
         given = {
             "what": what,
@@ -39,7 +44,11 @@ def start(airflow_home: Path, telco: Path, tmp_path_factory: pytest.TempPathFact
             "partition_by": partition_by,
         }
         order.write_text(json.dumps(given))
-        return subprocess.Popen([sys.executable, SCRIPT, order], env=environment, stderr=subprocess.PIPE)
+        return subprocess.Popen(
+            [sys.executable, SCRIPT, order],
+            env={**os.environ, "AIRFLOW_HOME": str(airflow_home)},
+            stderr=subprocess.PIPE,
+        )
 
     finish(begin("train", folder / "none"))
     return begin
@@ -89,3 +98,36 @@ def test_a_killed_scoring_leaves_nothing_to_see_and_its_retry_what_an_undisturbe
         one.name for one in undisturbed.parent.iterdir()
     )
     assert not [one.name for one in killed.parent.iterdir() if one.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        pytest.param("partNumber=1", marks=pytest.mark.faults),
+        "uploadId=",
+        pytest.param("_SUCCESS", marks=pytest.mark.faults),
+    ],
+)
+def test_a_scoring_killed_while_it_publishes_to_s3_is_no_data_until_its_retry_made_it_whole(
+    start: Callable[..., Any], s3: Bucket, s3_url: str, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    output, partition_by = s3.uri("scores/day=1"), ("contract",)
+    with faulty_proxy(s3_url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        hang = proxy.fail("hang before", path=f"{'POST' if where == 'uploadId=' else 'PUT'} /{s3.name}/scores/day")
+        hang.needs = where
+        attempt = start("score", output, partition_by)
+        while not hang.struck:
+            assert attempt.poll() is None, "it ended before it could be killed"
+            time.sleep(0.005)
+        attempt.send_signal(signal.SIGKILL)
+        attempt.communicate()
+        proxy.lift()
+        with pytest.raises(NoDataError, match="not complete yet"):
+            locate(s3.uri("scores/"), access=s3.access)
+        finish(start("score", output, partition_by))
+    with open_files(output, access=s3.access) as source:
+        assert source.to_pandas()["customer"].sort_values().tolist() == list(range(ROWS))
+    assert s3.uploads() == []
+    kept = s3.keys()
+    assert not [key for key in kept if "unfinished" in key]
