@@ -45,7 +45,9 @@ class CheckPerformanceOperator(MLOpsOperator):
     policy : PerformancePolicy or mapping of its fields, optional
         What counts as a drop, how late labels are, and how many are needed.
     window_end : str
-        The time as of which to judge, ISO 8601; default the end of the run's data interval. Templated.
+        The time as of which to judge, ISO 8601; default the end of the run's data interval. The rows that are judged,
+        and the window under which the check is recorded beside drift checks of the same rows, end the policy's
+        `label_delay_days` before it. Templated.
     segment_columns : sequence of str or of sequences of str, default ()
         Columns of the predictions or the labels by which to look at parts of the rows; a list in it crosses its
         columns. Segments are findings: they do not change the verdict.
@@ -69,9 +71,9 @@ class CheckPerformanceOperator(MLOpsOperator):
     Notes
     -----
     XCom: ``passed, verdict, reasons, metric, value, reference, difference, difference_lower, difference_upper,
-    labelled_rows, labelled_share, findings, worst_segments, model_name, version, window_end, run_id, experiment_id,
-    run_url, report_url, model_version_url``. A difference is negative where the model is worse, also for errors. A
-    drop, and only a drop, is an asset event on ``mlflow://models/<model_name>/performance``.
+    labelled_rows, labelled_share, findings, worst_segments, model_name, version, window_end, as_of, run_id,
+    experiment_id, run_url, report_url, model_version_url``. A difference is negative where the model is worse, also for
+    errors. A drop, and only a drop, is an asset event on ``mlflow://models/<model_name>/performance``.
 
     Refused: labels of none of the scored rows, two different labels of one row, two different outputs of one row and
     time, probabilities outside of 0 to 1, missing predictions, classes the model does not know. Times without a zone

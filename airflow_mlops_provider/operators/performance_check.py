@@ -54,7 +54,9 @@ class PerformanceCheck:
     request : PerformanceRequest
         What was asked.
     window : Window
-        That was judged.
+        That was judged: it ends where the youngest rows do whose labels are expected.
+    as_of : Window
+        What was asked for: the end of the time in which labels became known.
     version : Version
         Whose performance it is.
     report : PerformanceReport
@@ -67,6 +69,7 @@ class PerformanceCheck:
 
     request: PerformanceRequest
     window: Window
+    as_of: Window
     version: Version
     report: PerformanceReport
     scored: Fingerprint
@@ -130,7 +133,7 @@ def check_performance(request: PerformanceRequest, *, log: Any) -> PerformanceCh
     from airflow_mlops_provider.registry.segments import read_segments
     from airflow_mlops_provider.registry.versions import resolve
 
-    window = Window.parse(request.window_end)
+    as_of = Window.parse(request.window_end)
     with MlflowHook(request.mlflow_conn_id).open() as registry:
         version = resolve(registry, request.model_name, request.version, alias=request.alias)
         evidence = read_version_evidence(registry, version)
@@ -144,8 +147,8 @@ def check_performance(request: PerformanceRequest, *, log: Any) -> PerformanceCh
         others=columns,
         time_column=request.time_column,
     )
-    chosen = _rows_of_window(request, window, scored, evidence)
-    labelled, note = _labels(request, window, scored, evidence, scored.rows[chosen.positions])
+    chosen = _rows_of_window(request, as_of, scored, evidence)
+    labelled, note = _labels(request, as_of, scored, evidence, scored.rows[chosen.positions])
     coverage = Coverage(
         version=version.version,
         window=chosen.counts,
@@ -172,7 +175,8 @@ def check_performance(request: PerformanceRequest, *, log: Any) -> PerformanceCh
     _tell(log, report)
     return PerformanceCheck(
         request=request,
-        window=window,
+        window=as_of.before(days=request.policy.label_delay_days),
+        as_of=as_of,
         version=version,
         report=report,
         scored=scored.fingerprint,
@@ -188,7 +192,7 @@ def _standard(evidence: TrainingEvidence) -> Any:
     return Standard(task=evidence.task, metric=evidence.metric, values=values)
 
 
-def _rows_of_window(request: PerformanceRequest, window: Window, scored: ScoredRows, evidence: TrainingEvidence) -> Any:
+def _rows_of_window(request: PerformanceRequest, as_of: Window, scored: ScoredRows, evidence: TrainingEvidence) -> Any:
     from airflow_mlops_provider.core.scored_window import rows_of_window
     from airflow_mlops_provider.operators.scored_rows import output_names
 
@@ -197,7 +201,7 @@ def _rows_of_window(request: PerformanceRequest, window: Window, scored: ScoredR
     return rows_of_window(
         table,
         times=scored.times_of(scored.rows),
-        end=window.end,
+        end=as_of.end,
         keys=request.key_columns,
         label_delay_days=request.policy.label_delay_days,
         window_days=request.policy.window_days,
@@ -205,7 +209,7 @@ def _rows_of_window(request: PerformanceRequest, window: Window, scored: ScoredR
 
 
 def _labels(
-    request: PerformanceRequest, window: Window, scored: ScoredRows, evidence: TrainingEvidence, positions: Any
+    request: PerformanceRequest, as_of: Window, scored: ScoredRows, evidence: TrainingEvidence, positions: Any
 ) -> tuple[LabelledRows | None, str]:
     """Return the labels; or None, and why there are none: an outage of labels must be seen, and is no error here."""
     from airflow_mlops_provider.operators.labelled_rows import read_labels
@@ -218,7 +222,7 @@ def _labels(
             evidence=evidence,
             positions=positions,
             time_column=request.label_time_column,
-            now=window.end,
+            now=as_of.end,
             others=[name for names in request.segments for name in names if name not in scored.table.column_names],
         )
     except NoLabelError:

@@ -76,6 +76,7 @@ def record(found: PerformanceCheck, *, tags: Mapping[str, str]) -> dict[str, Any
             "model_name": version.model_name,
             "version": version.version,
             "window_end": window.tag,
+            "as_of": found.as_of.tag,
             "run_id": run.run_id,
             "experiment_id": run.experiment_id,
             "run_url": run.url(),
@@ -144,6 +145,7 @@ def _about(found: PerformanceCheck) -> dict[str, Any]:
     return {
         "title": found.version.title,
         "window_end": found.window.tag,
+        "As of": found.as_of.tag,
         "Predictions": f"{found.scored.uri} ({found.scored.rows} rows)",
         "Labels": "none" if found.labels is None else f"{found.labels.uri} ({found.labels.rows} rows)",
         "Joined by": ", ".join(request.key_columns),

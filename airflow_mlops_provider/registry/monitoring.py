@@ -79,6 +79,10 @@ class Window:
         utc = end.replace(tzinfo=UTC) if end.tzinfo is None else end.astimezone(UTC)
         return cls(end=utc.replace(microsecond=0))
 
+    def before(self, *, days: float) -> Window:
+        """Return the window that ends some days earlier, in whole seconds."""
+        return Window(end=(self.end - timedelta(days=days)).replace(microsecond=0))
+
     @property
     def tag(self) -> str:
         """The end as text that sorts by time."""

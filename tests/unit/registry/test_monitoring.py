@@ -176,3 +176,10 @@ def test_metrics_of_different_columns_have_different_names_that_mlflow_accepts(c
     assert len(set(names)) == len(names)
     for name in names:
         _validate_metric_name(name)
+
+
+def test_a_window_some_days_before_another_is_of_days_of_24_hours_and_whole_seconds() -> None:
+    window = Window.parse("2026-03-30T00:00:00+02:00")
+    assert window.before(days=2).tag == "2026-03-27T22:00:00+00:00"
+    assert window.before(days=1e-6).tag == "2026-03-29T21:59:59+00:00"
+    assert window.before(days=0) == window
