@@ -53,6 +53,9 @@ class ModelEventTrigger(BaseEventTrigger):
 
     Give the watcher an asset of its own: on ``mlflow://models/<name>@champion``, where promotions announce themselves,
     a promotion would be announced twice.
+
+    Without a server, the embedded store is read by MLflow's own client in a thread; loading it holds the triggerer up
+    for about a second, once. On a team's triggerer there is a server, and nothing of the kind.
     """
 
     def __init__(
