@@ -352,3 +352,70 @@ def test_arguments_that_cannot_work_show_when_the_dag_is_parsed() -> None:
         CheckPerformanceOperator(**given, key_columns=["customer"], segment_columns="contract")
     with pytest.raises(InputError, match="say the same thing twice"):
         CheckPerformanceOperator(**given, key_columns=["customer"], policy={"max_drop": 0.1, "max_relative_drop": 0.1})
+
+
+@pytest.mark.parametrize(("target", "metric"), [("contract", "roc_auc"), ("monthly_charges", "rmse")])
+def test_several_classes_and_numbers_are_judged_from_training_to_verdict(
+    run_dag: Callable[..., Any],
+    customers: pd.DataFrame,
+    model_name: str,
+    tmp_path: Path,
+    target: str,
+    metric: str,
+) -> None:
+    from airflow_mlops_provider.operators.train_model import TrainModelOperator
+
+    given = customers.drop(columns=["total_charges"])
+    given.head(900).drop(columns="customer").to_parquet(tmp_path / "train.parquet", index=False)
+    given.tail(700).drop(columns=target).to_parquet(tmp_path / "new.parquet", index=False)
+    truth = given.tail(700)[["customer", target]]
+    truth.to_parquet(tmp_path / "good.parquet", index=False)
+    truth.assign(**{target: truth[target].sample(frac=1, random_state=0).to_numpy()}).to_parquet(
+        tmp_path / "wrong.parquet", index=False
+    )
+    with DAG(f"performance_{target}", schedule=None) as dag:
+        train = TrainModelOperator(
+            task_id="train",
+            model_name=model_name,
+            data=str(tmp_path / "train.parquet"),
+            target=target,
+            estimator={
+                "estimator": "sklearn.linear_model.Ridge"
+                if target == "monthly_charges"
+                else "sklearn.linear_model.LogisticRegression"
+            },
+            folds=0,
+        )
+        score = BatchScoreOperator(
+            task_id="score",
+            model_name=model_name,
+            data=str(tmp_path / "new.parquet"),
+            output_path=str(tmp_path / "scores.parquet"),
+            alias="challenger",
+            key_columns=["customer"],
+            skew=False,
+            predictions=False,
+            scored_at="2026-01-01",
+        )
+        checks = [
+            CheckPerformanceOperator(
+                task_id=name,
+                model_name=model_name,
+                predictions=score.output,
+                labels=str(tmp_path / f"{name}.parquet"),
+                key_columns=["customer"],
+                alias="challenger",
+                window_end="2026-02-02",
+            )
+            for name in ("good", "wrong")
+        ]
+        train >> score >> checks[0] >> checks[1]
+    outcome = run_dag(dag)
+    assert outcome.errors == {}
+    good, wrong = outcome.xcoms["good"], outcome.xcoms["wrong"]
+    assert (good["metric"], good["verdict"], wrong["verdict"]) == (metric, "no_drop", "drop")
+    assert good["labelled_rows"] == 700
+    assert wrong["difference"] < 0
+    if metric == "rmse":
+        rows = pd.read_parquet(tmp_path / "scores.parquet").merge(truth, on="customer")
+        assert good["value"] == pytest.approx(((rows["prediction"] - rows[target]) ** 2).mean() ** 0.5)
