@@ -13,12 +13,13 @@ from airflow_mlops_provider.core.estimate_policy import EstimatePolicy
 from airflow_mlops_provider.core.metrics import find
 from airflow_mlops_provider.core.performance_policy import PerformancePolicy
 from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
-from airflow_mlops_provider.core.specs import TrainSettings, candidates_of
+from airflow_mlops_provider.core.specs import TrainSettings, candidates_of, from_mapping
 from airflow_mlops_provider.hooks.data import open_data
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.base import MLOpsOperator
 from airflow_mlops_provider.operators.retrain_arguments import past_window
 from airflow_mlops_provider.operators.tracking import context_tags
+from airflow_mlops_provider.operators.train_model import split_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -122,7 +123,8 @@ class BacktestRetrainPolicyOperator(MLOpsOperator):
         self.windows = windows
         self.target = target
         self.estimator = estimator
-        self.settings = TrainSettings(**{"folds": 0, **(settings or {})})
+        given = {"folds": 0, **(settings or {})}
+        self.settings = from_mapping(TrainSettings, {**given, "split": split_of(given.get("split"))})
         if self.settings.metric is not None:
             find(self.settings.metric, task=self.settings.task)
         self.policies = policies_of(policies)
