@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
+from airflow_mlops_provider.registry.artifact_store import artifact_store_error
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -194,6 +195,11 @@ def open_registry(server: TrackingServer) -> Iterator[Registry]:
         except (MlflowException, RequestException) as error:
             # Not "from error": its text may hold what was scrubbed from ours, and a task's log prints causes.
             raise translate(error, server) from None
+        except Exception as error:
+            translated = artifact_store_error(error)
+            if translated is None:
+                raise
+            raise translated from None
 
 
 @contextmanager
