@@ -146,12 +146,25 @@ def airflow_home() -> Path:
     return HOME
 
 
+def _recording(finalize: Callable[..., None], errors: dict[str, BaseException]) -> Callable[..., None]:
+    """Keep the last exception of each task that fails for good: the database keeps none, and before 3.3 a callback
+    of a task that dag.test() runs is not given it."""
+
+    def finalize_and_record(ti: Any, state: Any, context: Any, log: Any, error: BaseException | None = None) -> None:
+        if error is not None and getattr(state, "value", state) == "failed":
+            errors[ti.task_id] = error
+        finalize(ti, state, context, log, error)
+
+    return finalize_and_record
+
+
 @pytest.fixture(scope="session")
 def run_dag(airflow_home: Path) -> Callable[..., DagOutcome]:
     """Run a DAG's tasks for real, in this process, through the task runner."""
 
     def run(dag: DAG, *, conf: dict[str, Any] | None = None) -> DagOutcome:
         from airflow.models.xcom import XComModel
+        from airflow.sdk.execution_time import task_runner
         from airflow.utils.session import create_session
         from sqlalchemy import select
 
@@ -160,15 +173,12 @@ def run_dag(airflow_home: Path) -> Callable[..., DagOutcome]:
         empty = HOME / "empty"
         empty.mkdir(exist_ok=True)
         errors: dict[str, BaseException] = {}
-        for task in dag.tasks:
-            # The last exception of each task that failed for good; the database keeps none.
-            task.on_failure_callback = [
-                lambda context: errors.__setitem__(context["task"].task_id, context["exception"])
-            ]
         bag = DagBag(dag_folder=str(empty))
         bag.bag_dag(dag)
         sync_bag_to_db(bag, "dags-folder", None)
-        dag_run = dag.test(run_conf=conf)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(task_runner, "finalize", _recording(task_runner.finalize, errors))
+            dag_run = dag.test(run_conf=conf)
         with create_session() as session:
             rows = session.scalars(
                 select(XComModel).where(XComModel.run_id == dag_run.run_id, XComModel.key == "return_value")
