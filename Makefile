@@ -15,7 +15,7 @@ UV := $(shell command -v uv)
 AIRFLOW_VERSIONS ?= $(patsubst constraints-airflow-%.txt,%,$(wildcard constraints-airflow-*.txt))
 MATRIX_TESTS ?= tests/unit tests/contract tests/dags
 
-.PHONY: help demo test test-faults test-matrix check format bench calibration dist docs airflow constraints clean
+.PHONY: help demo test test-faults test-matrix check format bench calibration simulate dist docs airflow constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -85,6 +85,9 @@ dist: $(READY) ## wheel and source distribution, tried in an empty environment
 
 docs: $(READY) ## a page for each operator in docs/operators, from the docstrings
 	@$(BIN)/python -m scripts.make_docs
+
+simulate: $(READY) ## scripted years of real customers under several policies for retraining
+	@$(BIN)/python -m scripts.simulate
 
 airflow: $(READY) ## a local Airflow with UI and an MLflow server, the example DAGs loaded
 	@$(BIN)/python -m scripts.local_airflow

@@ -233,6 +233,8 @@ class _Life:
                     at=now,
                     window_end=found.window_end,
                     outcome="promoted",
+                    causes=tuple(one.cause for one in found.alarms),
+                    new_rows=found.new_rows,
                 )
             )
             known = [place for place in range(number + 1) if self._known(place, now)]

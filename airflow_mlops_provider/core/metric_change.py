@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from airflow_mlops_provider.core.performance_policy import PerformancePolicy
     from airflow_mlops_provider.core.predictions import Predictions
 
+# One-sided confidence from which a drop is suspected. With drift in the same window, which is evidence of another kind,
+# suspicion is enough to act on.
+SUSPICION = 0.9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standard:
@@ -90,6 +94,8 @@ def metric_change(
     else:
         difference = reference.value - value.value
         down, up = (above**2 + reference_below**2) ** 0.5, (below**2 + reference_above**2) ** 0.5
+    # A one-sided bound of 90 % is the upper one of a two-sided interval of 80 %.
+    suspected_to = difference + up * normal_quantile(2 * SUSPICION - 1) / quantile
     return MetricChange(
         value=value,
         reference=reference,
@@ -97,6 +103,7 @@ def metric_change(
         lower=difference - down,
         upper=difference + up,
         floor=floor,
+        suspected=suspected_to < 0 and difference <= -floor,
     )
 
 

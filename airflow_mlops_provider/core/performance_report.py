@@ -27,6 +27,9 @@ class MetricChange:
         Bounds of its two-sided interval.
     floor : float
         The least drop that matters.
+    suspected : bool
+        Whether it is worse by enough to matter, and probably beyond chance: the upper bound of the one-sided interval
+        of :data:`airflow_mlops_provider.core.metric_change.SUSPICION` is below 0. Too little for a verdict of its own.
     """
 
     value: MetricValue
@@ -35,6 +38,7 @@ class MetricChange:
     lower: float
     upper: float
     floor: float
+    suspected: bool = False
 
     @property
     def is_drop(self) -> bool:
@@ -60,6 +64,7 @@ class MetricChange:
             "upper": self.upper,
             "floor": self.floor,
             "is_drop": self.is_drop,
+            "suspected": self.suspected,
         }
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from airflow_mlops_provider.core.retrain_alarms import Alarm, find_alarms
+from airflow_mlops_provider.core.retrain_alarms import Alarm, find_alarms, new_rows
 from airflow_mlops_provider.core.retrain_policy import MAX_DOUBLINGS, RetrainPolicy
-from airflow_mlops_provider.core.retrain_state import EARLIEST, Check, Request, RetrainState, aware
+from airflow_mlops_provider.core.retrain_state import EARLIEST, Request, RetrainState, aware
 
 Suppressor = Literal[
     "answered", "in_flight", "target_paused", "min_new_rows", "backoff", "cooldown", "max_per_period", "quiet_hours"
@@ -44,6 +44,8 @@ class RetrainDecision:
         From 1; a training that failed is asked for again, with the same evidence, after the back-off.
     notes : tuple of str
         What was left out of account, a sentence each.
+    new_rows : int or None
+        Labelled rows from the changed time to learn from; None where nobody counted, or nothing speaks for it.
     """
 
     retrain: bool
@@ -54,6 +56,7 @@ class RetrainDecision:
     window_end: datetime | None = None
     attempt: int = 1
     notes: tuple[str, ...] = ()
+    new_rows: int | None = None
 
 
 def decide(*, state: RetrainState, policy: RetrainPolicy, now: datetime) -> RetrainDecision:
@@ -79,6 +82,7 @@ def decide(*, state: RetrainState, policy: RetrainPolicy, now: datetime) -> Retr
 
     Examples
     --------
+    >>> from airflow_mlops_provider.core.retrain_state import Check
     >>> day = datetime(2026, 3, 1, tzinfo=UTC)
     >>> bad = Check(kind="performance", window_end=day, verdict="drop", labelled_rows=500)
     >>> state = RetrainState(epoch=1, trained_at=day - timedelta(days=90), checks=(bad,))
@@ -97,8 +101,7 @@ def decide(*, state: RetrainState, policy: RetrainPolicy, now: datetime) -> Retr
         checks,
         policy,
         now=now,
-        answered_at=max((one.at for one in state.requests if one not in mine or one in answers), default=EARLIEST),
-        answered_in_epoch_at=max((one.at for one in answers), default=EARLIEST),
+        answers=[one for one in state.requests if one not in mine or one in answers],
     )
     waits = _waits(state.requests, mine, policy, now)
     possible = policy.quiet_until(max(now, *waits.values()) if waits else now)
@@ -113,7 +116,7 @@ def decide(*, state: RetrainState, policy: RetrainPolicy, now: datetime) -> Retr
         suppressed.append("in_flight")
     if state.target_paused:
         suppressed.append("target_paused")
-    rows = [_new_rows(state, checks, one, answered_to) for one in news]
+    rows = [new_rows(state, checks, since=one.since, answered_to=answered_to) for one in news]
     if policy.min_new_rows and None in rows:
         notes.append("nobody counted the labelled rows to learn from, so min_new_rows held nothing back")
     elif rows and max(one or 0 for one in rows) < policy.min_new_rows:
@@ -132,6 +135,7 @@ def decide(*, state: RetrainState, policy: RetrainPolicy, now: datetime) -> Retr
         window_end=window_end,
         attempt=1 + sum(one.window_end == window_end for one in mine if one not in answers),
         notes=tuple(notes),
+        new_rows=max((one for one in rows if one is not None), default=None),
     )
 
 
@@ -166,29 +170,3 @@ def _in_flight(request: Request, epoch: int, policy: RetrainPolicy, now: datetim
     if request.outcome == "missing":
         return request.epoch == epoch and not _came_to_nothing(request, policy, now)
     return request.outcome == "in_flight"
-
-
-def _new_rows(state: RetrainState, checks: Iterable[Check], alarm: Alarm, answered_to: datetime) -> int | None:
-    """Return how many labelled rows are worth learning from; None when nobody counted.
-
-    Windows may overlap: of those that share rows the later one counts, and of windows that take in all rows before
-    their end, what the last has more than the one before the evidence.
-    """
-    if state.new_rows is not None:
-        return state.new_rows
-    counted = sorted((one for one in checks if one.kind == "performance"), key=lambda one: one.window_end, reverse=True)
-    if not counted:
-        return None
-    rows, edge = 0, None
-    for one in counted:
-        old = one.window_end < alarm.since or one.window_end <= answered_to
-        if one.window_start == EARLIEST:
-            # All rows up to here: a newer one holds them, and from an older one on they are not new.
-            if old:
-                return max(rows - (one.labelled_rows or 0), 0) if edge == EARLIEST else rows
-            rows, edge = (rows, edge) if edge == EARLIEST else (rows + (one.labelled_rows or 0), EARLIEST)
-        elif old:
-            return rows
-        elif edge is None or one.window_end <= edge:
-            rows, edge = rows + (one.labelled_rows or 0), one.window_start or one.window_end
-    return rows

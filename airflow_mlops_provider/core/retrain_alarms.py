@@ -14,9 +14,11 @@ from itertools import takewhile
 from typing import Literal
 
 from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
-from airflow_mlops_provider.core.retrain_state import EARLIEST, Check, CheckKind, RetrainState
+from airflow_mlops_provider.core.retrain_state import EARLIEST, Check, CheckKind, Request, RetrainState
 
-Cause = Literal["performance", "estimate", "drift", "age", "schedule"]
+Cause = Literal["performance", "estimate", "drift", "age", "schedule", "follow_up"]
+# After which a follow-up makes sense: those of a change in the data.
+OF_A_CHANGE = frozenset({"performance", "estimate", "drift"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,7 @@ class Alarm:
 
     Parameters
     ----------
-    cause : {"performance", "estimate", "drift", "age", "schedule"}
+    cause : {"performance", "estimate", "drift", "age", "schedule", "follow_up"}
         Which rule.
     window_end : datetime
         The latest evidence: end of a window, or when the rule became due.
@@ -50,8 +52,7 @@ def find_alarms(
     policy: RetrainPolicy,
     *,
     now: datetime,
-    answered_at: datetime,
-    answered_in_epoch_at: datetime,
+    answers: Sequence[Request],
 ) -> tuple[Alarm, ...]:
     """Return all reasons to retrain, whether or not an earlier request answered them.
 
@@ -65,19 +66,24 @@ def find_alarms(
         Which reasons there are.
     now : datetime
         For age and schedule.
-    answered_at, answered_in_epoch_at : datetime
-        When somebody last asked and got a training; the same since the present champion serves.
+    answers : sequence of Request
+        Those that got a training, in order.
     """
+    answered_at = max((one.at for one in answers), default=EARLIEST)
+    answered_in_epoch_at = max((one.at for one in answers if one.epoch == state.epoch), default=EARLIEST)
     performance = _decided(checks, "performance")
     estimate = [one for one in _decided(checks, "estimate") if not performance or one.window_end > _last(performance)]
     # Of a window that labels or an estimate judged it is known whether its drift hurts.
     judged_to = max((_last(one) for one in (performance, estimate) if one), default=EARLIEST)
+    drift = _decided(checks, "drift")
     found = [
         _loss("performance", performance, "labels show a drop") if policy.on_performance_drop else None,
+        _suspicion(performance, drift) if policy.on_performance_drop and policy.on_drift == "confirmed" else None,
         _loss("estimate", estimate, "the estimate shows a drop") if policy.on_estimated_drop else None,
-        _drift(_decided(checks, "drift"), policy, judged_to),
+        _drift(drift, policy, judged_to),
         _age(state, policy, now, answered_in_epoch_at),
         _schedule(state, policy, now, answered_at),
+        _follow_up(state, performance, policy, answers),
     ]
     return tuple(one for one in found if one is not None)
 
@@ -98,6 +104,17 @@ def _running(checks: Sequence[Check]) -> list[Check]:
 def _loss(cause: Literal["performance", "estimate"], checks: Sequence[Check], what: str) -> Alarm | None:
     bad = _running(checks)
     return _alarm(cause, bad, f"{what} {_span(bad)}") if bad else None
+
+
+def _suspicion(performance: Sequence[Check], drift: Sequence[Check]) -> Alarm | None:
+    """Return what two kinds of evidence say together of the latest window with labels, neither being enough alone."""
+    if not performance or performance[-1].bad or not performance[-1].suspected:
+        return None
+    drifted = [one for one in drift if one.bad and one.window_end == performance[-1].window_end]
+    if not drifted:
+        return None
+    why = f"labels make a drop probable {_span(performance[-1:])}, and its data drifted"
+    return _alarm("performance", [*drifted, performance[-1]], why)
 
 
 def _drift(checks: Sequence[Check], policy: RetrainPolicy, judged_to: datetime) -> Alarm | None:
@@ -145,3 +162,54 @@ def _schedule(state: RetrainState, policy: RetrainPolicy, now: datetime, answere
         return None
     reason = f"its schedule {policy.schedule!r} came at {tick.isoformat()}"
     return Alarm(cause="schedule", window_end=tick, since=EARLIEST, reason=reason)
+
+
+def _follow_up(
+    state: RetrainState, performance: Sequence[Check], policy: RetrainPolicy, answers: Sequence[Request]
+) -> Alarm | None:
+    origin = answers[-1] if answers else None
+    if not policy.follow_up or not performance or origin is None:
+        return None
+    # One of this champion's time was asked for by it, or had its own reasons; either way it is answered.
+    if origin.outcome != "promoted" or origin.epoch == state.epoch or not OF_A_CHANGE.intersection(origin.causes):
+        return None
+    rows = new_rows(state, performance, since=EARLIEST, answered_to=EARLIEST) or 0
+    if rows < max(origin.new_rows or 0, policy.min_new_rows):
+        return None
+    reason = f"{rows} labelled rows have come since the champion was trained, most of it on rows from before the change"
+    return Alarm(cause="follow_up", window_end=_last(performance), since=EARLIEST, reason=reason)
+
+
+def new_rows(state: RetrainState, checks: Iterable[Check], *, since: datetime, answered_to: datetime) -> int | None:
+    """Return how many labelled rows are worth learning from; None when nobody counted.
+
+    Windows may overlap: of those that share rows the later one counts, and of windows that take in all rows before
+    their end, what the last has more than the one before the evidence.
+
+    Parameters
+    ----------
+    state : RetrainState
+        Whose caller may have counted.
+    checks : iterable of Check
+        Those of performance count.
+    since, answered_to : datetime
+        Windows from the one and after the other.
+    """
+    if state.new_rows is not None:
+        return state.new_rows
+    counted = sorted((one for one in checks if one.kind == "performance"), key=lambda one: one.window_end, reverse=True)
+    if not counted:
+        return None
+    rows, edge = 0, None
+    for one in counted:
+        old = one.window_end < since or one.window_end <= answered_to
+        if one.window_start == EARLIEST:
+            # All rows up to here: a newer one holds them, and from an older one on they are not new.
+            if old:
+                return max(rows - (one.labelled_rows or 0), 0) if edge == EARLIEST else rows
+            rows, edge = (rows, edge) if edge == EARLIEST else (rows + (one.labelled_rows or 0), EARLIEST)
+        elif old:
+            return rows
+        elif edge is None or one.window_end <= edge:
+            rows, edge = rows + (one.labelled_rows or 0), one.window_start or one.window_end
+    return rows

@@ -33,20 +33,25 @@ class RetrainPolicy:
 
     The default retrains when the champion got worse: by labels, by the estimate where labels are missing, or, where
     neither can tell, when its data drifted in several windows running. Drift that the labels or the estimate show to be
-    harmless costs nothing. It waits for labelled rows from the changed time, because training on those of before gives
-    the same model again.
+    harmless costs nothing; drift in a window whose labels hint at a loss counts as one. It waits for labelled rows from
+    the changed time, because training on those of before gives the same model again, and asks once more when there are
+    twice as many.
 
     Parameters
     ----------
     on_drift : {"confirmed", "always", "never"}, default "confirmed"
         ``confirmed``: the latest `drift_windows` windows all drifted, and no performance check and no estimate says how
-        the champion did in any of them. ``always``: the latest window drifted.
+        the champion did in any of them; or the latest window with labels drifted, and its labels make a drop probable
+        (90 %, one-sided), though by themselves too few to show it. ``always``: the latest window drifted.
     drift_windows : int, default 3
         How many windows running, at least 1.
     on_performance_drop : bool, default True
         When the latest window with enough labels shows a drop.
     on_estimated_drop : bool, default True
         When the estimate shows a drop in a window later than any with enough labels.
+    follow_up : bool, default True
+        Once more after a retraining for a loss or drift, when as many labelled rows have come since as it had of the
+        changed time: most of what it learned from was still of before.
     max_age : timedelta, optional
         When the champion was made so long ago, and so long after each request that did not replace it.
     schedule : str, optional
@@ -78,6 +83,7 @@ class RetrainPolicy:
     drift_windows: int = 3
     on_performance_drop: bool = True
     on_estimated_drop: bool = True
+    follow_up: bool = True
     max_age: timedelta | None = None
     schedule: str | None = None
     min_new_rows: int = 300
@@ -94,7 +100,7 @@ class RetrainPolicy:
             raise InputError(
                 f"on_drift of {owner} must be one of {', '.join(get_args(OnDrift))}; got {self.on_drift!r}."
             )
-        for name in ("on_performance_drop", "on_estimated_drop", "one_in_flight"):
+        for name in ("on_performance_drop", "on_estimated_drop", "follow_up", "one_in_flight"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} of {owner} must be True or False; got {getattr(self, name)!r}.")
         check_count("drift_windows", owner, self.drift_windows, low=1)
@@ -208,6 +214,7 @@ class RetrainPolicy:
             on_drift="never",
             on_performance_drop=False,
             on_estimated_drop=False,
+            follow_up=False,
             schedule=schedule,
             timezone=timezone,
             min_new_rows=0,
@@ -222,6 +229,7 @@ class RetrainPolicy:
             on_drift="always",
             on_performance_drop=False,
             on_estimated_drop=False,
+            follow_up=False,
             min_new_rows=0,
             cooldown=SHORTEST,
             max_per_period=None,

@@ -47,6 +47,8 @@ class Check:
     window_start : datetime or None
         Start of the time that the checked rows cover, :data:`EARLIEST` for all before the end; None where nobody said,
         which is taken for the end of the window before.
+    suspected : bool
+        Of performance: worse by enough to matter and probably beyond chance, which is too little for a verdict.
     run_id : str
         Of its MLflow run.
     """
@@ -56,6 +58,7 @@ class Check:
     verdict: str
     labelled_rows: int | None = None
     window_start: datetime | None = None
+    suspected: bool = False
     run_id: str = ""
 
     def __post_init__(self) -> None:
@@ -101,6 +104,10 @@ class Request:
     outcome : str
         ``in_flight``; ``missing``: entered, but its training was never started; ``failed``; ``rejected``; ``promoted``;
         ``finished``: trained, and neither rejected nor promoted; ``unknown``.
+    causes : tuple of str
+        Rules that asked.
+    new_rows : int or None
+        Labelled rows from the changed time that the training could learn from; None where nobody counted.
     """
 
     number: int
@@ -108,6 +115,8 @@ class Request:
     at: datetime
     window_end: datetime
     outcome: Outcome = "unknown"
+    causes: tuple[str, ...] = ()
+    new_rows: int | None = None
 
     def __post_init__(self) -> None:
         aware("at of a request", self.at)
@@ -191,6 +200,8 @@ def requests_of(history: History, run_states: Mapping[str, str]) -> tuple[Reques
                 at=_moment(entry, entry.at),
                 window_end=_moment(entry, entry.details.get("window_end")),
                 outcome=_outcome(state, after),
+                causes=tuple(str(one.get("cause")) for one in entry.details.get("evidence", ())),
+                new_rows=entry.details.get("new_rows"),
             )
         )
     return tuple(found)

@@ -93,6 +93,8 @@ def metrics_of(report: PerformanceReport) -> dict[str, float]:
         "labelled_rows": report.coverage.labels.joined,
         "labelled_share": report.coverage.share,
     }
+    if report.changes:
+        metrics[f"{CHECK}.suspected"] = float(report.changes[0].suspected)
     for one in report.changes:
         name = f"{CHECK}.{one.value.name}"
         metrics |= {

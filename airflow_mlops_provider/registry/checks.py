@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # A year of three checks a day; older ones say nothing about today. One page of MLflow's search.
 MAX_CHECKS = 1000
 LABELLED_ROWS = "labelled_rows"
+SUSPECTED = "performance.suspected"
 
 
 def read_checks(
@@ -110,6 +111,7 @@ def _check(run: Run) -> Check:
             window_start=None if start is None else EARLIEST if start == UNBOUNDED else Window.parse(start).end,
             verdict=tags[VERDICT],
             labelled_rows=None if rows is None else int(rows),
+            suspected=bool(run.data.metrics.get(SUSPECTED)),
             run_id=run.info.run_id,
         )
     except (InputError, KeyError) as error:

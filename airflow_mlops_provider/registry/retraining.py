@@ -202,6 +202,7 @@ def _draft(asking: Asking, decision: RetrainDecision, epoch: int, stamp: str) ->
     details |= {
         "attempt": decision.attempt,
         "notes": list(decision.notes),
+        "new_rows": decision.new_rows,
         "namespace": asking.namespace,
         "dag_id": asking.dag_id,
         "run_id": training_run_id(asking.model_name, window, op),

@@ -146,7 +146,13 @@ class RealWorld:
             change = self._change(value, self._standard(model))
             verdict = "insufficient_data" if not enough else "drop" if change.is_drop else "no_drop"
             end = self._windows[window].end
-            return Check(kind="performance", window_end=end, verdict=verdict, labelled_rows=value.n_rows)
+            return Check(
+                kind="performance",
+                window_end=end,
+                verdict=verdict,
+                labelled_rows=value.n_rows,
+                suspected=enough and change.suspected,
+            )
 
         return self._once("judge", model, window, look)
 

@@ -56,7 +56,7 @@ class Shift:
 def test_a_shift_is_answered_once_its_labels_are_there_and_the_table_adds_up() -> None:
     windows = months(12)
     world = Shift(windows, at=5)
-    found = replay(windows, RetrainPolicy(), world, name="ours")
+    found = replay(windows, RetrainPolicy(follow_up=False), world, name="ours")
     assert [n for n, one in enumerate(found.steps) if one.retrained] == [5]
     assert world.made == [(), (0, 1, 2, 3, 4, 5)]
     assert found.retrains == 1
@@ -64,10 +64,19 @@ def test_a_shift_is_answered_once_its_labels_are_there_and_the_table_adds_up() -
     assert found.mean == pytest.approx((0.8 * 335 + 0.6 * 30) / 365)
 
 
+def test_a_retraining_for_a_shift_is_followed_by_one_more_when_the_changed_time_has_twice_the_rows() -> None:
+    windows = months(12)
+    world = Shift(windows, at=5)
+    found = replay(windows, RetrainPolicy(), world, name="ours")
+    assert [n for n, one in enumerate(found.steps) if one.retrained] == [5, 6]
+    assert "500 labelled rows have come since" in found.steps[6].reasons[0]
+    assert world.made == [(), (0, 1, 2, 3, 4, 5), (0, 1, 2, 3, 4, 5, 6)]
+
+
 def test_nothing_is_known_before_its_time() -> None:
     windows = months(12, late=timedelta(days=61))
     world = Shift(windows, at=5)
-    found = replay(windows, RetrainPolicy(on_drift="never"), world, name="ours")
+    found = replay(windows, RetrainPolicy(on_drift="never", follow_up=False), world, name="ours")
     # Labels of June come at the end of August, and with them those of the windows before.
     assert [n for n, one in enumerate(found.steps) if one.retrained] == [7]
     assert world.made[1] == (0, 1, 2, 3, 4, 5)

@@ -48,6 +48,19 @@ def test_a_drop_is_beyond_chance_and_large_enough() -> None:
     assert not metric_change(few, before_few, floor=0.02, confidence=0.95).is_drop
 
 
+def test_a_drop_is_suspected_when_it_is_large_enough_and_beyond_chance_at_nine_to_one() -> None:
+    # The upper bound of the one-sided 90 % interval is that of the two-sided one of 80 %, made from Wilson's own.
+    def wide(hits: int, rows: int) -> MetricValue:
+        return share(hits, rows, confidence=0.8)
+
+    for now, suspected in ((775, False), (765, True), (740, True)):
+        bound = metric_change(wide(now, 1_000), wide(400, 500), floor=0, confidence=0.8).upper
+        found = metric_change(share(now, 1_000), share(400, 500), floor=0.02, confidence=0.95)
+        assert (found.suspected, bound < 0) == (suspected, suspected), now
+        assert found.to_dict()["suspected"] is suspected
+    assert not metric_change(share(740, 1_000), share(400, 500), floor=0.07, confidence=0.95).suspected
+
+
 def test_more_comparisons_widen_the_interval_and_the_confidence_of_a_stored_value_is_adapted() -> None:
     once = metric_change(share(560, 700), share(480, 800), floor=0, confidence=0.95)
     often = metric_change(share(560, 700), share(480, 800), floor=0, confidence=0.95, comparisons=10)

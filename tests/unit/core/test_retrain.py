@@ -56,6 +56,69 @@ def test_drift_that_labels_show_to_be_harmless_does_not_retrain() -> None:
     assert decide(state=state(*checks), policy=RetrainPolicy.on_any_drift(), now=month(4)).retrain
 
 
+def hint(number: float) -> Check:
+    return replace(check("performance", number, "no_drop"), suspected=True)
+
+
+def test_labels_that_hint_at_a_drop_and_drift_of_the_same_window_are_enough_together() -> None:
+    found = decide(state=state(check("drift", 2, "drift"), hint(2)), policy=DEFAULT, now=month(2))
+    assert found.retrain
+    assert "labels make a drop probable in the window to" in found.reasons[0]
+    assert found.alarms[0].run_ids == ("drift2", "performance2")
+
+
+@pytest.mark.parametrize(
+    "checks",
+    [
+        (hint(2),),
+        (check("drift", 2, "no_drift"), hint(2)),
+        (check("drift", 1, "drift"), hint(2)),
+        (check("drift", 1, "drift"), hint(1), check("drift", 2, "drift"), check("performance", 2, "no_drop")),
+    ],
+    ids=["alone", "without drift", "of another window", "refuted by the next window"],
+)
+def test_a_hint_of_labels_alone_is_not_enough(checks: tuple[Check, ...]) -> None:
+    assert decide(state=state(*checks), policy=DEFAULT, now=month(2)).reasons == ()
+
+
+def test_a_policy_without_drift_or_without_labels_takes_no_hints() -> None:
+    known = state(check("drift", 2, "drift"), hint(2))
+    for policy in (RetrainPolicy(on_drift="never"), RetrainPolicy(on_performance_drop=False)):
+        assert decide(state=known, policy=policy, now=month(2)).reasons == ()
+
+
+def followed(*checks: Check, outcome: Any = "promoted", causes: tuple[str, ...] = ("performance",)) -> RetrainState:
+    """The champion of epoch 2 came of a request that learned from 600 rows of the changed time."""
+    asked = replace(request(1, 0, outcome), causes=causes, new_rows=600)
+    return replace(state(*checks, requests=(asked,)), epoch=2)
+
+
+def test_a_retraining_for_a_loss_is_followed_by_one_more_when_twice_the_rows_are_there() -> None:
+    one, two = check("performance", 1, "no_drop", 400), check("performance", 2, "no_drop", 200)
+    assert decide(state=followed(one), policy=DEFAULT, now=month(1)).reasons == ()
+    found = decide(state=followed(one, two), policy=DEFAULT, now=month(2))
+    assert (found.retrain, found.alarms[0].cause, found.new_rows) == (True, "follow_up", 600)
+    assert decide(state=followed(one, two), policy=RetrainPolicy(follow_up=False), now=month(2)).reasons == ()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [{"causes": ("age",)}, {"causes": ("follow_up",)}, {"causes": ()}, {"outcome": "rejected"}, {"outcome": "unknown"}],
+)
+def test_only_a_new_champion_that_a_change_asked_for_is_followed_up(before: dict[str, Any]) -> None:
+    checks = (check("performance", 1, "no_drop", 5000),)
+    assert decide(state=followed(*checks, **before), policy=DEFAULT, now=month(1)).reasons == ()
+
+
+def test_a_follow_up_is_asked_for_once_whatever_came_of_it_and_again_only_when_it_failed() -> None:
+    first = replace(request(1, 0, "promoted"), causes=("drift",), new_rows=600)
+    checks = tuple(check("performance", n, "no_drop", 5000) for n in (1, 2, 3, 4, 5, 6))
+    for outcome, again in (("rejected", False), ("finished", False), ("in_flight", False), ("failed", True)):
+        second = replace(request(2, 1, outcome, epoch=2), causes=("follow_up",), new_rows=5000)
+        known = replace(state(*checks, requests=(first, second)), epoch=2)
+        assert decide(state=known, policy=DEFAULT, now=month(6)).retrain is again, outcome
+
+
 def test_drift_that_the_estimate_shows_to_be_harmless_does_not_retrain() -> None:
     checks = [one for n in (1, 2, 3, 4) for one in (check("drift", n, "drift"), check("estimate", n, "no_drop"))]
     assert decide(state=state(*checks), policy=DEFAULT, now=month(4)).reasons == ()

@@ -48,6 +48,15 @@ def test_the_latest_finished_check_of_a_window_counts_and_those_of_other_champio
     ]
 
 
+def test_a_drop_that_was_suspected_is_read_as_such(model: WatchedModel) -> None:
+    hinted = model.check("performance", "2026-02-01", "no_drop", of="r1")
+    model.registry.client.log_metric(hinted, "performance.suspected", 1.0)
+    plain = model.check("performance", "2026-03-01", "no_drop", of="r1")
+    model.registry.client.log_metric(plain, "performance.suspected", 0.0)
+    found = read_checks(model.registry, model.name, reference="r1")
+    assert [one.suspected for one in found] == [True, False]
+
+
 def test_a_check_recorded_elsewhere_counts_when_it_is_named(model: WatchedModel) -> None:
     mine = model.check("estimate", "2026-02-01", "drop", of="r1", experiment=f"elsewhere {model.name}")
     other = model.check("estimate", "2026-03-01", "drop", of="r0", experiment=f"elsewhere {model.name}")
