@@ -29,7 +29,7 @@ def test_the_default_policy_holds_the_metric_of_the_best_with_few_trainings(outc
     best = max(found.values(), key=lambda one: one["mean"])
     # 300 rows a month leave a standard error of 0.027 in each month's value.
     assert ours["mean"] >= best["mean"] - 0.01, found
-    assert ours["retrains"] <= found["any drift"]["retrains"] / 2 <= found["monthly"]["retrains"] / 2, found
+    assert ours["retrains"] <= best["retrains"] / 2, found
     assert found["never"]["mean"] < ours["mean"] - 0.03, found
     assert found["never"]["degraded_days"] > 4 * ours["degraded_days"], found
 
@@ -37,7 +37,7 @@ def test_the_default_policy_holds_the_metric_of_the_best_with_few_trainings(outc
 def test_april_brings_drift_that_does_not_hurt_and_june_a_change_that_does(outcome: Any) -> None:
     found = {one["policy"]: one["retrained_at"] for one in outcome.xcoms["backtest"]["policies"]}
     assert found["any drift"][0].startswith("2025-05-01")
-    assert [one[:10] for one in found["default"]] == ["2025-07-01"]
+    assert [one[:10] for one in found["default"]] == ["2025-07-01", "2025-08-01"]
 
 
 def test_policies_share_the_models_that_they_both_ask_for(outcome: Any) -> None:
