@@ -39,7 +39,8 @@ class TriggerRetrainOperator(MLOpsOperator):
     model_name : str
         Registered model. Templated.
     trigger_dag_id : str
-        The training DAG. One that does not exist fails the task; one that is paused suppresses. Templated.
+        The training DAG. One that does not exist fails the task; one that is paused suppresses (Airflow 3.1 does not
+        tell: there its run waits until somebody unpauses it). Templated.
     policy : RetrainPolicy or mapping of its fields, optional
         When it pays.
     conf : mapping, optional
@@ -200,7 +201,9 @@ class TriggerRetrainOperator(MLOpsOperator):
             one.number for one in answer.state.requests if one.outcome == MISSING and one.epoch == answer.state.epoch
         }
         for entry in answer.history.entries:
-            if entry.number in lost and asking.now < datetime.fromisoformat(entry.at) + self.policy.cooldown:
+            # One for another DAG is left to its own monitors; it may have been asked for by a wrong name.
+            ours = entry.number in lost and entry.details["dag_id"] == self.trigger_dag_id
+            if ours and asking.now < datetime.fromisoformat(entry.at) + self.policy.cooldown:
                 self.log.warning("The request in ledger entry %d has no run yet: starting it", entry.number)
                 self._start(context, asking, entry, conf)
 
