@@ -109,7 +109,7 @@ def _options() -> dict[str, Any]:
 
 
 def _integration(name: str, url: str) -> dict[str, Any]:
-    return {"integration-name": name, "external-doc-url": url, "tags": ["machine-learning"]}
+    return {"integration-name": name, "external-doc-url": url, "tags": ["software"]}
 
 
 def _modules(integration: str, *modules: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.hooks.airflow_versions import read_extra, with_form
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 TEST_TIMEOUT_SECONDS = 5
 
 
+@with_form
 class MlflowHook(BaseHook):
     """Reaches MLflow through an Airflow connection.
 
@@ -58,10 +60,7 @@ class MlflowHook(BaseHook):
             connection = await self.aget_connection(self.mlflow_conn_id)
         except AirflowNotFoundException:
             return self._server_without_connection()
-        # Before Airflow 3.2 there is one way to read the extra. Since, the other one must not be used on an event loop:
-        # it tells Airflow what to mask in the logs, and kills the trigger when another one is talking to Airflow.
-        read = getattr(connection, "aextra_dejson", None)
-        return server_of(connection, extra=connection.extra_dejson if read is None else await read())
+        return server_of(connection, extra=await read_extra(connection))
 
     def _server_without_connection(self) -> TrackingServer:
         if self.mlflow_conn_id == self.default_conn_name:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
+from airflow_mlops_provider.hooks.airflow_versions import dag_of
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
@@ -29,11 +30,9 @@ def is_paused(ti: RuntimeTaskInstanceProtocol, dag_id: str) -> bool:
     InputError
         There is no such DAG.
     """
-    ask = getattr(ti, "get_dag", None)
-    if ask is None:
-        return False
     with _api_errors(f"DAG {dag_id!r} cannot be looked at", "Hint: is trigger_dag_id right, and does its file parse?"):
-        return bool(ask(dag_id).is_paused)
+        known = dag_of(ti, dag_id)
+        return known is not None and bool(known.is_paused)
 
 
 def run_state(ti: RuntimeTaskInstanceProtocol, dag_id: str, run_id: str) -> str:

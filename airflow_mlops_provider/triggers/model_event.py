@@ -15,6 +15,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.model_watch import Sighting, is_news
 from airflow_mlops_provider.core.names import check_alias, check_model_name
+from airflow_mlops_provider.hooks.airflow_versions import asset_state_store
 from airflow_mlops_provider.hooks.model_watch import ModelWatch
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class ModelEventTrigger(BaseEventTrigger):
 
     async def _recall(self) -> Sighting | None:
         """Return what was announced last, as far as Airflow remembers it."""
-        store = getattr(self, "asset_state_store", None)
+        store = asset_state_store(self)
         if store is None:
             return None
         try:
@@ -153,7 +154,7 @@ class ModelEventTrigger(BaseEventTrigger):
             return None
 
     async def _remember(self, known: Sighting) -> None:
-        store = getattr(self, "asset_state_store", None)
+        store = asset_state_store(self)
         if store is None:
             return
         try:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_mlops_provider.hooks.mlflow import MlflowHook, embedded_server
 from airflow_mlops_provider.registry.versions import CHAMPION, by_alias
+from tests.airflow_versions import DagSerialization
 from tests.triggers import running, until
 
 DAG_FILE = Path(__file__).resolve().parents[2] / "dags" / "churn_event_driven.py"

@@ -22,7 +22,7 @@ from airflow.triggers.base import BaseTrigger
 import airflow_mlops_provider
 from airflow_mlops_provider import get_provider_info as module
 from airflow_mlops_provider.get_provider_info import get_provider_info
-from tests.airflow_versions import TaskProviders
+from tests.airflow_versions import FORMS_IMPORT_HOOKS, TaskProviders
 
 PACKAGE = Path(airflow_mlops_provider.__file__).parent
 # What only the monorepo of Airflow's own providers knows.
@@ -121,15 +121,16 @@ def test_command_line_shows_the_provider(airflow_home: Path) -> None:
     assert row["Version"] == airflow_mlops_provider.__version__
 
 
-def test_connection_form_is_drawn_without_importing_the_hook(airflow_home: Path) -> None:
+def test_connection_form_is_drawn_from_the_metadata(airflow_home: Path) -> None:
     code = """
 import json, sys
 from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 (form,) = [form for form in HookMetaService.hook_meta_data() if form.connection_type == "mlflow"]
-assert "airflow_mlops_provider.hooks.mlflow" not in sys.modules
-print("FORM" + form.model_dump_json())
+print("airflow_mlops_provider.hooks.mlflow" in sys.modules, "FORM" + form.model_dump_json())
 """
-    form = json.loads(run_python(code).partition("FORM")[2])
+    hook_imported, _, drawn = run_python(code).rpartition("FORM")
+    assert hook_imported.split()[-1] == str(FORMS_IMPORT_HOOKS)
+    form = json.loads(drawn)
     assert form["hook_name"] == "MLflow"
     assert form["standard_fields"]["host"]["title"] == "Tracking server"
     assert form["standard_fields"]["url_schema"]["placeholder"] == "https"

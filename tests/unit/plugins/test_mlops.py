@@ -8,9 +8,8 @@ import pytest
 
 PROBE = """
 import sys
-from airflow.plugins_manager import get_fastapi_plugins, get_plugin_info
-before = set(sys.modules)
-apps = [app for app in get_fastapi_plugins()[0] if app["url_prefix"] == "/mlops"]
+from tests.airflow_versions import fastapi_apps
+apps = [app for app in fastapi_apps() if app["url_prefix"] == "/mlops"]
 assert len(apps) == 1, apps
 loaded = {name.partition(".")[0] for name in sys.modules if name.startswith(("mlflow", "pandas", "sklearn"))}
 assert not loaded, loaded
