@@ -15,7 +15,7 @@ UV := $(shell command -v uv)
 AIRFLOW_VERSIONS ?= $(patsubst constraints-airflow-%.txt,%,$(wildcard constraints-airflow-*.txt))
 MATRIX_TESTS ?= tests/unit tests/contract tests/dags
 
-.PHONY: help demo test test-faults test-matrix check format bench calibration simulate dist docs airflow constraints clean
+.PHONY: help demo test test-faults test-matrix system check format bench calibration simulate dist docs airflow constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -40,6 +40,7 @@ test: $(READY) ## all tests, a process per core
 test-faults: $(READY) ## kills, races and outages in their long form, on SQLite and PostgreSQL (apt-get install postgresql)
 	@$(BIN)/python -m pytest tests/faults -m 'faults or not faults'
 
+<<<<<<< HEAD
 test-matrix: $(AIRFLOW_VERSIONS:%=test-airflow-%) ## unit, contract and DAG tests on older Airflows: AIRFLOW_VERSIONS="3.1.8 3.2.2"
 
 test-airflow-%: .venvs/airflow-%/.ready
@@ -63,6 +64,10 @@ else
 		--constraint $(@D)/constraints.txt --editable '.[dev]'
 endif
 	@touch $@
+=======
+system: $(READY) ## the whole loop on PostgreSQL, Redis, S3 and Celery (apt-get install postgresql redis-server)
+	@$(BIN)/python -m pytest tests/system -m system
+>>>>>>> 0c29b8c (wip)
 
 check: $(READY) ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -94,10 +94,12 @@ class FaultyProxy:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     proxy: FaultyProxy
+    # Of which clients of S3 need that a large body is asked for; a connection still serves one request alone.
+    protocol_version = "HTTP/1.1"
 
     def pass_on(self) -> None:
         path = urlsplit(self.path).path
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.body()
         fault = self.proxy.next_fault(f"{self.command} {self.path}")
         kind, _, when = ("", "", "") if fault is None else fault.mode.partition(" ")
         if when == "before":
@@ -112,9 +114,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815 - the standard library's names
 
+    def body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", "").lower():
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunks = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass  # trailers
+        return b"".join(chunks)
+
     def forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         upstream = http.client.HTTPConnection(urlsplit(self.proxy.target).netloc, timeout=60)
-        headers = {key: value for key, value in self.headers.items() if key.lower() not in ("host", "connection")}
+        headers = {key: value for key, value in self.headers.items() if key.lower() not in ("host", "connection", "transfer-encoding", "expect")}
         upstream.request(self.command, self.path, body, headers)
         answer = upstream.getresponse()
         text = answer.read()
@@ -141,6 +154,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if key.lower() not in ("content-length", "transfer-encoding", "connection", "server", "date"):
                 self.send_header(key, value)
         # The answer to HEAD has no body, and says how long that of GET is.
+        self.send_header("Connection", "close")
         if self.command == "HEAD":
             self.send_header("Content-Length", headers.get("Content-Length", "0"))
             body = b""

@@ -74,6 +74,7 @@ class Topology:
     data: str
     services: dict[str, Service] = field(default_factory=dict)
     s3_proxy: FaultyProxy | None = None
+    variables: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def s3(self) -> S3Client:
@@ -172,9 +173,11 @@ def full(dags: Path = REPOSITORY / "dags", **settings: str) -> Iterator[Topology
                 healthy=lambda: answers(f"http://{HOST}:{ports['mlflow']}/health"),
             )
         )
-        yield _with_airflow(
+        topology = _with_airflow(
             home, env, started, mlflow_port=ports["mlflow"], data=f"s3://{BUCKET}", workers=WORKERS, proxy=proxy
         )
+        topology.variables = variables
+        yield topology
 
 
 def _with_airflow(

@@ -1,0 +1,170 @@
+"""The loop on the topology of ``docker-compose.yaml``, run by its own scheduler and workers, and what breaks meanwhile.
+
+The tests are one story and run in order: the model is trained, the world changes, the monitoring notices and has
+another one trained, and is calm again. Data, scores and artifacts are on S3; the DAG files are the shipped ones.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_mlops_provider.registry.ledger import read_history
+from airflow_mlops_provider.registry.session import open_registry
+from airflow_mlops_provider.registry.versions import CHAMPION, by_alias
+from scripts.airflow_services import PARTS
+from tests.changed_customers import write_changed
+from tests.system import compose
+from tests.system.airflow_api import Run
+from tests.system.topology import BUCKET, WORKERS, Topology, wait_until
+
+pytestmark = pytest.mark.system
+LINEAR = ["sklearn.linear_model.LogisticRegression"]
+TIMES: list[Run] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _times(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Print how long each DAG took."""
+    yield
+    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line("")
+        for run in TIMES:
+            reporter.write_line(f"{run.dag_id:20}{run.run_id:45}{run.state:10}{run.seconds:6.0f} s")
+
+
+@pytest.fixture(scope="module")
+def world(full: Topology, telco: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the runs are given: the addresses on S3."""
+    changed = write_changed(telco, tmp_path_factory.mktemp("world") / "changed.csv")
+    full.api.wait_for_dags("churn_training", "churn_monitoring", "churn_rollback")
+    return {
+        "training": {"data": full.put(telco, "raw/customers.csv"), "candidates": LINEAR},
+        "monitoring": {
+            "source": full.put(changed, "raw/changed.csv"),
+            "folder": f"{full.data}/monitoring",
+            "customers": 2000,
+            "fibre_weight": 3,
+            "min_roc_auc": 0.7,
+        },
+    }
+
+
+def run(full: Topology, dag_id: str, run_id: str, conf: dict[str, Any], *, state: str = "success") -> Run:
+    full.api.trigger(dag_id, run_id, conf)
+    return ended(full, dag_id, run_id, state=state)
+
+
+def ended(full: Topology, dag_id: str, run_id: str, *, state: str = "success") -> Run:
+    TIMES.append(full.api.wait(dag_id, run_id, state=state))
+    return TIMES[-1]
+
+
+def day(full: Topology, world: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return the results of a day's tasks, run for it."""
+    run_id = f"day-{number}"
+    run(full, "churn_monitoring", run_id, {**world["monitoring"], "day": f"2026-03-{number:02}"})
+    tasks = ("score", "detect_drift", "performance", "estimate", "retrain")
+    return {task: full.api.xcom("churn_monitoring", run_id, task) for task in tasks}
+
+
+def champion(full: Topology) -> int:
+    with open_registry(full.mlflow) as registry:
+        found = by_alias(registry, "churn", CHAMPION)
+    return 0 if found is None else int(found.version)
+
+
+def entries(full: Topology, kind: str) -> list[Any]:
+    with open_registry(full.mlflow) as registry:
+        return [one for one in read_history(registry, "churn").entries if one.kind == kind]
+
+
+def versions(full: Topology) -> list[int]:
+    with open_registry(full.mlflow) as registry:
+        return sorted(int(one.version) for one in registry.client.search_model_versions("name='churn'"))
+
+
+def keys(full: Topology, prefix: str) -> list[str]:
+    pages = full.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    return [one["Key"] for page in pages for one in page.get("Contents", ())]
+
+
+def test_a_worker_killed_in_the_middle_of_training_costs_time_alone(full: Topology, world: dict[str, Any]) -> None:
+    full.api.trigger("churn_training", "first", world["training"])
+    full.api.wait_for_task("churn_training", "first", "train", "running")
+    time.sleep(4)
+    for name in WORKERS:
+        full.services[name].kill()
+    for name in WORKERS:
+        full.services[name].start()
+    outcome = ended(full, "churn_training", "first")
+    assert set(outcome.states.values()) == {"success"}
+    assert outcome.tries["train"] == 2
+    assert versions(full) == [1]
+    assert champion(full) == 1
+    assert len(entries(full, "promote")) == 1
+    assert any(key.endswith("model.skops") for key in keys(full, "mlflow/"))
+
+
+def test_a_changed_world_is_noticed_and_no_training_is_started_before_labels_are_known(
+    full: Topology, world: dict[str, Any]
+) -> None:
+    found = day(full, world, 2)
+    assert found["score"]["rows"] == 2000
+    assert found["detect_drift"]["verdict"] == "drift"
+    assert found["performance"]["verdict"] == "insufficient_data"
+    assert found["retrain"]["retrain"] is False
+    assert any(key.startswith("monitoring/scores/2026-03-02.parquet") for key in keys(full, "monitoring/"))
+
+
+def test_labels_show_the_drop_and_the_training_that_is_started_is_promoted(
+    full: Topology, world: dict[str, Any]
+) -> None:
+    found = day(full, world, 3)
+    assert found["performance"]["verdict"] == "drop"
+    assert found["performance"]["labelled_rows"] == 2000
+    assert found["retrain"]["retrain"] is True
+    outcome = ended(full, "churn_training", found["retrain"]["trigger_run_id"])
+    assert set(outcome.states.values()) == {"success"}
+    assert full.api.xcom("churn_training", outcome.run_id, "train")["rows"] == 2000
+    assert champion(full) == 2
+    assert len(entries(full, "retrain_requested")) == 1
+
+
+def test_the_monitoring_is_calm_with_the_new_reference(full: Topology, world: dict[str, Any]) -> None:
+    found = [day(full, world, number) for number in (4, 5)]
+    assert [one["detect_drift"]["verdict"] for one in found] == ["no_drift", "no_drift"]
+    assert found[1]["performance"]["verdict"] == "no_drop"
+    assert [one["retrain"]["retrain"] for one in found] == [False, False]
+    assert found[1]["retrain"]["reasons"] == []
+    assert champion(full) == 2
+    assert len(full.api.runs("churn_training")) == 2
+
+
+def test_health_checks_of_the_compose_file_pass_here(full: Topology) -> None:
+    ports = {
+        "localhost:8080": full.env["AIRFLOW__API__BASE_URL"].removeprefix("http://"),
+        "localhost:8974": f"127.0.0.1:{full.env['AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT']}",
+        '"celery@$$HOSTNAME"': f"{WORKERS[0]}",
+        "$$HOSTNAME": "$(airflow info >/dev/null 2>&1; python -c 'import socket; print(socket.getfqdn())')",
+    }
+    described = compose.resolve(compose.load()["services"], variables=full.variables, places=ports)
+    path = f"{Path(full.services['scheduler'].command[0]).parent}{os.pathsep}{os.environ['PATH']}"
+    for part in (*PARTS, "worker"):
+        kind, *command = described[f"airflow-{part}"]["healthcheck"]["test"]
+        done = subprocess.run(
+            ["sh", "-c", *command] if kind == "CMD-SHELL" else command,
+            env={**full.env, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{part}: {command}: {done.stdout}{done.stderr}"
