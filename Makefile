@@ -40,7 +40,6 @@ test: $(READY) ## all tests, a process per core
 test-faults: $(READY) ## kills, races and outages in their long form, on SQLite and PostgreSQL (apt-get install postgresql)
 	@$(BIN)/python -m pytest tests/faults -m 'faults or not faults'
 
-<<<<<<< HEAD
 test-matrix: $(AIRFLOW_VERSIONS:%=test-airflow-%) ## unit, contract and DAG tests on older Airflows: AIRFLOW_VERSIONS="3.1.8 3.2.2"
 
 test-airflow-%: .venvs/airflow-%/.ready
@@ -64,10 +63,8 @@ else
 		--constraint $(@D)/constraints.txt --editable '.[dev]'
 endif
 	@touch $@
-=======
 system: $(READY) ## the whole loop on PostgreSQL, Redis, S3 and Celery (apt-get install postgresql redis-server)
 	@$(BIN)/python -m pytest tests/system -m system
->>>>>>> 0c29b8c (wip)
 
 check: $(READY) ## format, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -118,6 +118,7 @@ with DAG(
         output_path=DELIVERED % "day_scores",
         key_columns=["customer"],
         scored_at=DELIVERED % "until",
+        overwrite=True,  # by another run for the same day
         on_reject="continue",
     )
     window: dict[str, Any] = {"model_name": MODEL_NAME, "window_end": DELIVERED % "until"}

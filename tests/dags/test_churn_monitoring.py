@@ -1,4 +1,4 @@
-"""The whole loop, day by day: the champion is from the time before fibre, and the days' customers are all of them."""
+"""The whole loop, day by day, in a world where who has fibre suddenly leaves where they stayed."""
 
 from __future__ import annotations
 
@@ -8,37 +8,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from airflow.sdk import DAG
 
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.train_model import TrainModelOperator
+from airflow_mlops_provider.registry.ledger import read_history
+from tests.changed_customers import write_changed
 
 DAG_FILE = Path(__file__).resolve().parents[2] / "dags" / "churn_monitoring.py"
-DAYS = ["2026-03-02", "2026-03-03", "2026-03-04"]
-TASKS = ("deliver", "validate", "score", "detect_drift", "performance", "estimate", "retrain")
+QUIET, NOTICED, KNOWN = "2026-03-02", "2026-03-03", "2026-03-04"
 
 
-def load() -> Any:
-    spec = importlib.util.spec_from_file_location("churn_monitoring", DAG_FILE)
+def load(name: str = "churn_monitoring") -> Any:
+    spec = importlib.util.spec_from_file_location(name, DAG_FILE.with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture(scope="module")
-def champion(run_dag: Callable[..., Any], telco: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A model of customers who had been there for a year and had no fibre."""
+def champion(run_dag: Callable[..., Any], telco: Path) -> str:
     name = load().MODEL_NAME
-    customers = pd.read_csv(telco)
-    path = tmp_path_factory.mktemp("before") / "customers.csv"
-    customers[(customers["internet_service"] != "Fiber optic") & (customers["tenure"] > 12)].to_csv(path, index=False)
     with DAG("train_for_monitoring", schedule=None) as dag:
         TrainModelOperator(
             task_id="train",
             model_name=name,
-            data=str(path),
+            data=str(telco),
             target="churn",
             estimator="sklearn.linear_model.LogisticRegression",
             folds=0,
@@ -51,52 +47,92 @@ def champion(run_dag: Callable[..., Any], telco: Path, tmp_path_factory: pytest.
 
 
 @pytest.fixture(scope="module")
-def training_dag(run_dag: Callable[..., Any]) -> None:
-    """The DAG that is started is known to Airflow; `retrain` queues its run, and nothing here runs it."""
-    spec = importlib.util.spec_from_file_location("churn_training", DAG_FILE.with_name("churn_training.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def training_dag(airflow_home: Path) -> str:
+    """Make the DAG that is started known to Airflow and unpaused; its run is queued, and nothing here runs it."""
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
 
+    dag = load("churn_training").dag
     bag = DagBag(dag_folder=str(DAG_FILE.parent / "data"))
-    bag.bag_dag(module.dag)
+    bag.bag_dag(dag)
     sync_bag_to_db(bag, "dags-folder", None)
+    with create_session() as session:
+        session.get(DagModel, dag.dag_id).is_paused = False
+    return str(dag.dag_id)
 
 
 @pytest.fixture(scope="module")
 def days(
-    run_dag: Callable[..., Any], champion: str, training_dag: None, tmp_path_factory: pytest.TempPathFactory
+    run_dag: Callable[..., Any],
+    champion: str,
+    training_dag: str,
+    telco: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
-    folder = str(tmp_path_factory.mktemp("windows"))
-    return {day: run_dag(load().dag, conf={"folder": folder, "day": day, "customers": 3000}) for day in DAYS}
+    """A day as ever, the day on which the world changed, the day on which that is known; and that one once more."""
+    folder = tmp_path_factory.mktemp("windows")
+    changed = {"source": str(write_changed(telco, folder / "changed.csv")), "fibre_weight": 3}
+    conf = {"folder": str(folder), "customers": 2000}
+    runs = {QUIET: {}, NOTICED: changed, KNOWN: changed, "again": {**changed, "day": KNOWN}}
+    return {key: run_dag(load().dag, conf={"day": key, **conf, **more}) for key, more in runs.items()}
 
 
-def test_try(days):
-    for day, o in days.items():
-        print(day, o.state, o.states, o.errors)
-        for t in TASKS:
-            x = o.xcoms.get(t) or {}
-            print(
-                "   ",
-                t,
-                {
-                    k: x.get(k)
-                    for k in (
-                        "passed",
-                        "verdict",
-                        "reasons",
-                        "value",
-                        "reference",
-                        "difference",
-                        "labelled_rows",
-                        "retrain",
-                        "suppressed_by",
-                        "notes",
-                        "trigger_run_id",
-                        "drifted",
-                        "outcome",
-                    )
-                    if k in x
-                },
-            )
-    assert 0
+def test_a_day_as_ever_raises_no_alarm(days: dict[str, Any]) -> None:
+    outcome = days[QUIET]
+    assert set(outcome.states.values()) == {"success"}
+    found = outcome.xcoms
+    assert (found["validate"]["passed"], found["score"]["passed"]) == (True, True)
+    assert found["score"]["rows"] == 2000
+    assert found["detect_drift"]["verdict"] == "no_drift"
+    assert found["detect_drift"]["window_end"] == f"{QUIET}T00:00:00+00:00"
+    assert found["performance"]["verdict"] == "insufficient_data"
+    assert found["estimate"]["verdict"] == "no_drop"
+    assert (found["retrain"]["retrain"], found["retrain"]["reasons"]) == (False, [])
+
+
+def test_drift_alone_trains_nothing_and_the_customers_of_the_day_before_are_known(days: dict[str, Any]) -> None:
+    found = days[NOTICED].xcoms
+    assert found["detect_drift"]["verdict"] == "drift"
+    assert (found["performance"]["verdict"], found["performance"]["labelled_rows"]) == ("no_drop", 2000)
+    assert found["retrain"]["retrain"] is False
+
+
+def test_a_drop_that_labels_show_starts_one_training_on_the_customers_known_by_then(
+    days: dict[str, Any], champion: str, training_dag: str
+) -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    found = days[KNOWN].xcoms
+    assert found["performance"]["verdict"] == "drop"
+    assert found["retrain"]["retrain"] is True
+    with create_session() as session:
+        (run,) = session.scalars(select(DagRun).where(DagRun.dag_id == training_dag)).all()
+        conf = dict(run.conf)
+    assert run.run_id == found["retrain"]["trigger_run_id"]
+    labelled = Path(conf["data"])
+    assert sorted(path.stem for path in labelled.iterdir()) == [QUIET, NOTICED]
+    assert conf["min_roc_auc"] == 0.75
+    with MlflowHook().open() as registry:
+        asked = [one for one in read_history(registry, champion).entries if one.kind == "retrain_requested"]
+    assert len(asked) == 1
+
+
+def test_a_day_gives_the_same_whenever_it_is_run(days: dict[str, Any]) -> None:
+    first, again = (days[key].xcoms for key in (KNOWN, "again"))
+    for task, what in (("detect_drift", "drifted"), ("performance", "value"), ("estimate", "value")):
+        assert first[task][what] == again[task][what]
+    assert again["retrain"]["retrain"] is False
+
+
+def test_without_a_day_the_window_ends_with_the_data_interval_and_never_now(
+    run_dag: Callable[..., Any], champion: str, training_dag: str, tmp_path: Path
+) -> None:
+    source = DAG_FILE.read_text()
+    assert "now(" not in source
+    assert "today(" not in source
+    outcome = run_dag(load().dag, conf={"folder": str(tmp_path)})
+    ends = dt.datetime.fromisoformat(outcome.xcoms["detect_drift"]["window_end"])
+    assert outcome.xcoms["deliver"]["until"] == f"{ends:%Y-%m-%d}T00:00:00+00:00"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from scripts.airflow_services import PARTS
 from tests.changed_customers import write_changed
 from tests.system import compose
 from tests.system.airflow_api import Run
-from tests.system.topology import BUCKET, WORKERS, Topology, wait_until
+from tests.system.topology import BUCKET, WORKERS, Topology
 
 pytestmark = pytest.mark.system
 LINEAR = ["sklearn.linear_model.LogisticRegression"]
