@@ -127,7 +127,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         upstream = http.client.HTTPConnection(urlsplit(self.proxy.target).netloc, timeout=60)
-        headers = {key: value for key, value in self.headers.items() if key.lower() not in ("host", "connection", "transfer-encoding", "expect")}
+        headers = {
+            key: value
+            for key, value in self.headers.items()
+            if key.lower() not in ("host", "connection", "transfer-encoding", "expect")
+        }
         upstream.request(self.command, self.path, body, headers)
         answer = upstream.getresponse()
         text = answer.read()

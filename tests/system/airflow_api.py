@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -84,10 +85,13 @@ class AirflowApi:
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the task instances of a run."""
-        found: list[dict[str, Any]] = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances")[
-            "task_instances"
-        ]
-        return found
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.call("GET", path, params={"limit": 100, "offset": len(found)})
+            found += page["task_instances"]
+            if len(found) >= page["total_entries"] or not page["task_instances"]:
+                return found
 
     def task_state(self, dag_id: str, run_id: str, task_id: str) -> str:
         """Return the state a task is in now."""
@@ -115,11 +119,13 @@ class AirflowApi:
             time.sleep(0.3)
         raise RunError(f"{dag_id}.{task_id} of {run_id} is {seen}, not {state}, after {seconds:.0f} s")
 
-    def wait(self, dag_id: str, run_id: str, *, state: str = "success", seconds: float = 600) -> Run:
+    def wait(self, dag_id: str, run_id: str, *, state: str = "success", seconds: float = 900) -> Run:
         """Return the run when it has ended; raise when it ended in another state."""
         deadline = time.monotonic() + seconds
+        run: dict[str, Any] = {"state": None}
         while time.monotonic() < deadline:
-            run = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")
+            with suppress(requests.RequestException, RunError):  # Airflow itself may be down for a while
+                run = self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")
             if run["state"] in {"success", "failed"}:
                 break
             time.sleep(SECONDS_BETWEEN_LOOKS)

@@ -10,19 +10,22 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from airflow_mlops_provider.registry.ledger import read_history
 from airflow_mlops_provider.registry.session import open_registry
 from airflow_mlops_provider.registry.versions import CHAMPION, by_alias
 from scripts.airflow_services import PARTS
+from scripts.services import stop
 from tests.changed_customers import write_changed
 from tests.system import compose
-from tests.system.airflow_api import Run
-from tests.system.topology import BUCKET, WORKERS, Topology
+from tests.system.airflow_api import Run, RunError
+from tests.system.topology import BUCKET, WORKERS, Topology, wait_until
 
 pytestmark = pytest.mark.system
 LINEAR = ["sklearn.linear_model.LogisticRegression"]
@@ -44,7 +47,7 @@ def _times(pytestconfig: pytest.Config) -> Iterator[None]:
 def world(full: Topology, telco: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the runs are given: the addresses on S3."""
     changed = write_changed(telco, tmp_path_factory.mktemp("world") / "changed.csv")
-    full.api.wait_for_dags("churn_training", "churn_monitoring", "churn_rollback")
+    full.api.wait_for_dags("churn_training", "churn_monitoring")
     return {
         "training": {"data": full.put(telco, "raw/customers.csv"), "candidates": LINEAR},
         "monitoring": {
@@ -57,22 +60,28 @@ def world(full: Topology, telco: Path, tmp_path_factory: pytest.TempPathFactory)
     }
 
 
-def run(full: Topology, dag_id: str, run_id: str, conf: dict[str, Any], *, state: str = "success") -> Run:
-    full.api.trigger(dag_id, run_id, conf)
-    return ended(full, dag_id, run_id, state=state)
-
-
 def ended(full: Topology, dag_id: str, run_id: str, *, state: str = "success") -> Run:
     TIMES.append(full.api.wait(dag_id, run_id, state=state))
     return TIMES[-1]
 
 
-def day(full: Topology, world: dict[str, Any], number: int) -> dict[str, Any]:
-    """Return the results of a day's tasks, run for it."""
-    run_id = f"day-{number}"
-    run(full, "churn_monitoring", run_id, {**world["monitoring"], "day": f"2026-03-{number:02}"})
+def begin_day(full: Topology, world: dict[str, Any], number: int) -> str:
+    conf = {**world["monitoring"], "day": f"2026-03-{number:02}"}
+    return full.api.trigger("churn_monitoring", f"day-{number}", conf)
+
+
+def results(full: Topology, run_id: str) -> dict[str, Any]:
+    """Return the results of a day's tasks, when it has ended well."""
+    ended(full, "churn_monitoring", run_id)
     tasks = ("score", "detect_drift", "performance", "estimate", "retrain")
     return {task: full.api.xcom("churn_monitoring", run_id, task) for task in tasks}
+
+
+def kill_workers(full: Topology) -> None:
+    for name in WORKERS:
+        full.services[name].kill()
+    for name in WORKERS:
+        full.services[name].start()
 
 
 def champion(full: Topology) -> int:
@@ -91,61 +100,101 @@ def versions(full: Topology) -> list[int]:
         return sorted(int(one.version) for one in registry.client.search_model_versions("name='churn'"))
 
 
+def is_up(full: Topology) -> bool:
+    with suppress(requests.RequestException, RunError):
+        full.api.runs("churn_monitoring")
+        return True
+    return False
+
+
 def keys(full: Topology, prefix: str) -> list[str]:
     pages = full.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
     return [one["Key"] for page in pages for one in page.get("Contents", ())]
 
 
-def test_a_worker_killed_in_the_middle_of_training_costs_time_alone(full: Topology, world: dict[str, Any]) -> None:
+def test_workers_killed_in_the_middle_of_training_cost_time_alone(full: Topology, world: dict[str, Any]) -> None:
     full.api.trigger("churn_training", "first", world["training"])
     full.api.wait_for_task("churn_training", "first", "train", "running")
     time.sleep(4)
-    for name in WORKERS:
-        full.services[name].kill()
-    for name in WORKERS:
-        full.services[name].start()
+    kill_workers(full)
     outcome = ended(full, "churn_training", "first")
     assert set(outcome.states.values()) == {"success"}
     assert outcome.tries["train"] == 2
-    assert versions(full) == [1]
-    assert champion(full) == 1
+    assert (versions(full), champion(full)) == ([1], 1)
     assert len(entries(full, "promote")) == 1
     assert any(key.endswith("model.skops") for key in keys(full, "mlflow/"))
 
 
-def test_a_changed_world_is_noticed_and_no_training_is_started_before_labels_are_known(
+def test_a_changed_world_is_noticed_also_when_workers_are_killed_while_scoring(
     full: Topology, world: dict[str, Any]
 ) -> None:
-    found = day(full, world, 2)
+    run_id = begin_day(full, world, 2)
+    full.api.wait_for_task("churn_monitoring", run_id, "score", "running")
+    time.sleep(3)
+    kill_workers(full)
+    found = results(full, run_id)
+    assert TIMES[-1].tries["score"] == 2
     assert found["score"]["rows"] == 2000
     assert found["detect_drift"]["verdict"] == "drift"
     assert found["performance"]["verdict"] == "insufficient_data"
+    # The estimate may see it already; a training waits for labels.
     assert found["retrain"]["retrain"] is False
-    assert any(key.startswith("monitoring/scores/2026-03-02.parquet") for key in keys(full, "monitoring/"))
+    assert keys(full, "monitoring/scores/") == ["monitoring/scores/2026-03-02.parquet"]
 
 
-def test_labels_show_the_drop_and_the_training_that_is_started_is_promoted(
+def test_labels_show_the_drop_also_when_postgresql_is_restarted_meanwhile(
     full: Topology, world: dict[str, Any]
 ) -> None:
-    found = day(full, world, 3)
+    run_id = begin_day(full, world, 3)
+    full.api.wait_for_task("churn_monitoring", run_id, "score", "running")
+    with full.restarting():
+        stop([full.services["postgres"]])
+        time.sleep(5)
+        full.services["postgres"].restart()
+        wait_until(lambda: is_up(full), "Airflow is there again")
+        found = results(full, run_id)
     assert found["performance"]["verdict"] == "drop"
     assert found["performance"]["labelled_rows"] == 2000
     assert found["retrain"]["retrain"] is True
-    outcome = ended(full, "churn_training", found["retrain"]["trigger_run_id"])
-    assert set(outcome.states.values()) == {"success"}
-    assert full.api.xcom("churn_training", outcome.run_id, "train")["rows"] == 2000
-    assert champion(full) == 2
     assert len(entries(full, "retrain_requested")) == 1
 
 
-def test_the_monitoring_is_calm_with_the_new_reference(full: Topology, world: dict[str, Any]) -> None:
-    found = [day(full, world, number) for number in (4, 5)]
+def test_the_training_it_started_is_promoted_also_when_mlflow_is_down_for_two_minutes(full: Topology) -> None:
+    (run_id,) = (one["dag_run_id"] for one in full.api.runs("churn_training") if one["dag_run_id"] != "first")
+    mlflow = full.services["mlflow"]
+    mlflow.kill()
+    time.sleep(120)
+    mlflow.restart()
+    outcome = ended(full, "churn_training", run_id)
+    assert set(outcome.states.values()) == {"success"}
+    assert full.api.xcom("churn_training", run_id, "train")["rows"] == 2000
+    assert (versions(full), champion(full)) == ([1, 2], 2)
+    assert len(entries(full, "promote")) == 2
+
+
+def test_the_monitoring_is_calm_with_the_new_reference_also_when_s3_fails_for_a_while(
+    full: Topology, world: dict[str, Any]
+) -> None:
+    first, second = begin_day(full, world, 4), begin_day(full, world, 5)
+    full.api.wait_for_task("churn_monitoring", first, "score", "running")
+    assert full.s3_proxy is not None
+    for mode in ("500 before", "503 before", "503 after"):
+        fault = full.s3_proxy.fail(mode)
+        time.sleep(10)
+        full.s3_proxy.lift()
+        assert fault.mode == mode
+    found = [results(full, run_id) for run_id in (first, second)]
     assert [one["detect_drift"]["verdict"] for one in found] == ["no_drift", "no_drift"]
     assert found[1]["performance"]["verdict"] == "no_drop"
     assert [one["retrain"]["retrain"] for one in found] == [False, False]
     assert found[1]["retrain"]["reasons"] == []
-    assert champion(full) == 2
+
+
+def test_nothing_was_doubled_or_lost(full: Topology) -> None:
+    assert (versions(full), champion(full)) == ([1, 2], 2)
+    assert [len(entries(full, kind)) for kind in ("promote", "retrain_requested")] == [2, 1]
     assert len(full.api.runs("churn_training")) == 2
+    assert keys(full, "monitoring/scores/") == [f"monitoring/scores/2026-03-{day:02}.parquet" for day in (2, 3, 4, 5)]
 
 
 def test_health_checks_of_the_compose_file_pass_here(full: Topology) -> None:

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -90,6 +91,26 @@ class Topology:
             region_name="us-east-1",
         )
         return client
+
+    @contextmanager
+    def restarting(self) -> Iterator[None]:
+        """Start again what ends by itself meanwhile, as ``restart: unless-stopped`` does."""
+        done = threading.Event()
+        parts = [service for name, service in self.services.items() if name not in (*STORES, "mlflow")]
+
+        def watch() -> None:
+            while not done.wait(1):
+                for service in parts:
+                    if service.process is not None and service.process.poll() is not None:
+                        service.start()
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
 
     def log_of(self, name: str) -> str:
         """Return all that a service wrote."""
