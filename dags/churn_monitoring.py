@@ -138,7 +138,7 @@ with DAG(
         task_id="retrain",
         model_name=MODEL_NAME,
         trigger_dag_id="churn_training",
-        policy=RetrainPolicy(min_new_rows=500, cooldown=timedelta(days=1)),
+        policy=RetrainPolicy(min_new_rows=500, cooldown=timedelta(days=1), follow_up=False),
         conf={"data": DELIVERED % "labelled", "min_roc_auc": "{{ params.min_roc_auc }}"},
         now=DELIVERED % "until",
     )

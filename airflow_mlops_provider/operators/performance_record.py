@@ -52,7 +52,7 @@ def record(found: PerformanceCheck, *, tags: Mapping[str, str]) -> dict[str, Any
             tags={
                 **tags,
                 **window_tags(check="performance", window=window, reference=reference, verdict=report.verdict),
-                **rows_tags(window, delay_days=request.policy.label_delay_days, window_days=request.policy.window_days),
+                **rows_tags(window, delay_days=0, window_days=request.policy.window_days),
             },
         ) as run,
     ):

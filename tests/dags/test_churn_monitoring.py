@@ -108,6 +108,8 @@ def test_a_drop_that_labels_show_starts_one_training_on_the_customers_known_by_t
     found = days[KNOWN].xcoms
     assert found["performance"]["verdict"] == "drop"
     assert found["retrain"]["retrain"] is True
+    # The evidence is of the day whose customers are known, not of the day on which they are.
+    assert found["retrain"]["window_end"] == f"{NOTICED}T00:00:00+00:00"
     with create_session() as session:
         (run,) = session.scalars(select(DagRun).where(DagRun.dag_id == training_dag)).all()
         conf = dict(run.conf)
