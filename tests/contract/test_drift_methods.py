@@ -124,7 +124,7 @@ def test_the_exact_value_lies_in_the_certified_interval(key, kind):
 
 
 @every_method_and_kind
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_any_counts_give_a_finite_value_in_range(key, kind, data):
     size = data.draw(st.integers(1, 12))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops_provider.core.category_counter import MAX_NAME_BYTES, CategoryCounter, category_name
@@ -21,7 +21,6 @@ def counted(*arrays: pa.Array, grid: CategoryGrid = GRID) -> tuple[dict[str, Any
     return counter.counts(), nulls
 
 
-@settings(deadline=None)
 @given(texts=st.lists(TEXTS), start=st.integers(0, 3))
 def test_counts_do_not_depend_on_storage(texts: list[str | None], start: int) -> None:
     plain = pa.array(texts, pa.string()).slice(start)

@@ -28,7 +28,7 @@ def occupied(bins):
 integers = st.lists(st.integers(-8, 8), min_size=1, max_size=60).map(np.array)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(integers, integers, st.integers(2, 20))
 def test_single_values_fall_into_the_same_bins_from_cells_and_from_values(reference, current, n_bins):
     from_cells = bins_of_cells(lattice(reference, current), n_bins=n_bins)
@@ -38,7 +38,7 @@ def test_single_values_fall_into_the_same_bins_from_cells_and_from_values(refere
     np.testing.assert_array_equal(occupied(from_cells), occupied(from_values))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.floats(0, 1), min_size=1, max_size=80).map(np.array),
     st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=80).map(np.array),

@@ -20,7 +20,7 @@ counts = st.integers(1, 30).flatmap(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(counts)
 def test_no_value_is_lost_and_no_merged_cell_is_empty(both):
     cells = ordered(*both)

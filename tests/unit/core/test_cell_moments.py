@@ -23,7 +23,7 @@ def cells(reference: list[float], values: list[float]) -> tuple[np.ndarray, np.n
     return lower, np.maximum(lower, np.minimum(upper, max(values))), counts
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(reference=SAMPLES, values=SAMPLES)
 def test_mean_and_standard_deviation_differ_from_the_exact_ones_by_no_more_than_stated(
     reference: list[float], values: list[float]
@@ -34,7 +34,7 @@ def test_mean_and_standard_deviation_differ_from_the_exact_ones_by_no_more_than_
     assert abs(found.std - np.std(values)) <= found.std_error + rounding
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(reference=SAMPLES, values=SAMPLES, q=st.floats(0, 1))
 def test_quantiles_are_right_to_the_width_of_their_cell(reference: list[float], values: list[float], q: float) -> None:
     lower, upper, counts = cells(reference, values)

@@ -14,7 +14,7 @@ from airflow_mlops_provider.core.errors import InputError
 samples = st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=60).map(np.array)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(samples, samples, st.integers(1, 20))
 def test_inside_a_cell_the_difference_never_leaves_its_bounds(reference, current, n_cells):
     edges = np.linspace(0, 1, n_cells + 1)

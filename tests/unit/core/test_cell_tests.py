@@ -132,7 +132,7 @@ def test_few_values_fall_back_on_homogeneity():
     assert found.test == "chi_square"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_counts_give_a_probability_that_does_not_depend_on_which_sample_is_the_reference(data):
     size = data.draw(st.integers(1, 40))

@@ -150,7 +150,7 @@ def test_all_p_values_are_corrected_as_one_family_as_scipy_does():
     np.testing.assert_allclose(adjusted, stats.false_discovery_control(raw), rtol=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
 def test_the_correction_is_scipys(p_values):
     family = {(f"c{i}", "shape"): value for i, value in enumerate(p_values)}

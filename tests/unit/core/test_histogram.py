@@ -34,7 +34,7 @@ def assert_cells_hold(grid: AsinhGrid | ValueGrid, values: np.ndarray) -> None:
         assert (values - slack <= upper).all()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(reference=SAMPLES, others=st.lists(FINITE, max_size=50))
 def test_every_finite_number_lies_within_the_bounds_of_its_cell(reference: list[float], others: list[float]) -> None:
     with np.errstate(over="raise", invalid="raise", divide="raise"):

@@ -206,7 +206,7 @@ def test_bad_settings_are_refused(churn, options, message):
         evaluate(churn[1], **options)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_whatever_the_data_results_are_finite_ordered_or_refused(data):
     n = data.draw(st.integers(1, 25))

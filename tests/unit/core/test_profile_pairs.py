@@ -43,7 +43,7 @@ def ks_bounds(found: CellCounts) -> tuple[float, float]:
     return at_ends, max(at_ends, inside.max())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(reference=SAMPLES, current=SAMPLES)
 def test_kolmogorov_smirnov_and_wasserstein_lie_within_what_the_cells_allow(
     reference: list[float], current: list[float]
@@ -195,7 +195,7 @@ def test_parts_that_store_a_column_differently_merge_and_say_so() -> None:
     assert (merged.n_counted, merged.nulls, merged.mistyped, merged.rows) == (3, 1, 1, 5)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(parts=st.lists(st.lists(st.none() | st.floats(), max_size=20), min_size=3, max_size=3))
 def test_merging_is_associative_and_commutative(parts: list[list[float | None]]) -> None:
     grids = reference_grids(pa.table({"x": [0.0, 1.0, 1.0, 0.0]}))

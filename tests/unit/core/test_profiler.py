@@ -65,7 +65,7 @@ def in_batches(table: pa.Table, grids: Any, sizes: list[int]) -> DatasetProfile:
     return profiler.result()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     reference=tables(types=TYPES),
     current=tables(types=TYPES, min_rows=1),
@@ -89,7 +89,7 @@ def test_a_profile_does_not_depend_on_batches_nor_on_partitions(
             assert accounted + column.mistyped + column.n_counted == column.rows == whole.rows
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(table=tables(types=TYPES, min_rows=1))
 def test_a_reference_fits_its_own_grids(table: pa.Table) -> None:
     for column in profile_table(table).columns:

@@ -391,7 +391,7 @@ LIFE = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(**LIFE)
 def test_no_life_asks_within_the_cooldown_nor_more_than_the_quota_nor_in_quiet_hours(
     checks: tuple[Check, ...], policy: RetrainPolicy, hours: list[int], outcomes: list[str]
@@ -405,7 +405,7 @@ def test_no_life_asks_within_the_cooldown_nor_more_than_the_quota_nor_in_quiet_h
     assert all(policy.quiet_until(one) == one for one in times)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(**LIFE, skew=st.lists(st.integers(-24, 24), min_size=1, max_size=5))
 def test_no_life_asks_twice_for_the_same_evidence_even_with_clocks_a_day_apart(
     checks: tuple[Check, ...], policy: RetrainPolicy, hours: list[int], outcomes: list[str], skew: list[int]
@@ -415,7 +415,7 @@ def test_no_life_asks_twice_for_the_same_evidence_even_with_clocks_a_day_apart(
     assert len(answered) == len(set(answered))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     checks=checks_of_days(),
     policy=POLICIES,

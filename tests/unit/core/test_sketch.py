@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlops_provider.core.sketch import (
@@ -40,7 +40,6 @@ def test_the_mean_of_many_estimates_has_no_bias() -> None:
     assert np.std(ratios) == pytest.approx(0.0325, rel=0.3)
 
 
-@settings(deadline=None)
 @given(parts=st.lists(st.lists(st.integers(-(2**63), 2**63 - 1)), min_size=1, max_size=4))
 def test_a_merged_sketch_is_the_sketch_of_all_values(parts: list[list[int]]) -> None:
     merged = bytes(N_REGISTERS)
@@ -63,7 +62,6 @@ def test_equal_numbers_hash_alike_in_every_type() -> None:
     assert len(set(hash_integers(np.array([2**63, 2**63 + 1], dtype=np.uint64)).tolist())) == 2
 
 
-@settings(deadline=None)
 @given(texts=st.lists(st.text(max_size=20), max_size=50), start=st.integers(0, 5))
 def test_texts_hash_by_their_value_alone(texts: list[str], start: int) -> None:
     array = pa.array(texts, pa.large_string())

@@ -136,7 +136,7 @@ def test_partitions_are_limited(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
     cities=st.lists(st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=12), min_size=1, max_size=9)
 )

@@ -156,6 +156,7 @@ def test_shifted_data_are_drift_with_reasons_report_and_alerts(checked: Any, tmp
     assert (result["verdict"], result["passed"]) == ("drift", False)
     assert {"contract", "internet_service"} <= set(result["drifted"])
     assert "of the importance" in result["reasons"][0]
+    assert result.pop("alerts_failed") == ["pager_is_broken"]
     assert heard == [result]
     run, whole, report = artifacts(result, tmp_path)
     assert whole["verdict"] == "drift"
