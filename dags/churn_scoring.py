@@ -32,7 +32,7 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True},
     params={
         "source": Param(str(Path(__file__).parent / "data" / "telco_churn.csv"), type="string"),
-        "folder": Param("/tmp/churn_scores", type="string", description="Where customers and scores are written."),  # noqa: S108
+        "folder": Param("/tmp/churn_scores", type="string", description="Where customers and scores go; may be on S3."),  # noqa: S108
         "day": Param(
             None, type=["null", "string"], format="date", description="Default: the end of the data interval."
         ),
@@ -51,31 +51,31 @@ with DAG(
         import zlib
 
         import pandas as pd
+        from pyarrow import fs
 
         end = dag_run.data_interval_end or dag_run.run_after
         day = params["day"] or f"{end:%Y-%m-%d}"
+        source, path = fs.FileSystem.from_uri(params["source"])
         drawn = (
-            pd.read_csv(params["source"])
+            pd.read_csv(source.open_input_stream(path))
             .rename_axis("customer")
             .reset_index()
             .sample(params["customers"], random_state=zlib.crc32(day.encode()))
         )
         drawn["monthly_charges"] *= params["charges_factor"]
-        folder = Path(params["folder"])
-        paths = {name: folder / name / f"day={day}" / f"{name}.parquet" for name in ("customers", "labels")}
+        files, root = fs.FileSystem.from_uri(params["folder"])
         for name, rows in (("customers", drawn.drop(columns="churn")), ("labels", drawn[["customer", "churn"]])):
-            paths[name].parent.mkdir(parents=True, exist_ok=True)
-            written = paths[name].with_suffix(".part")
-            rows.to_parquet(written, index=False)
-            written.rename(paths[name])
-        scores = folder / "scores" / f"day={day}"
-        return {"path": str(paths["customers"]), "labels": str(paths["labels"]), "scores": str(scores), "day": day}
+            if isinstance(files, fs.LocalFileSystem):
+                files.create_dir(f"{root}/{name}")
+            rows.to_parquet(f"{root}/{name}/{day}.parquet", index=False, filesystem=files)
+        names = {name: f"{params['folder']}/{name}/{day}.parquet" for name in ("customers", "labels")}
+        return {**names, "scores": f"{params['folder']}/scores/day={day}", "day": day}
 
     customers = deliver_customers()  # type: ignore[call-arg, misc]  # Airflow gives the context
     score = BatchScoreOperator(
         task_id="score",
         model_name=MODEL_NAME,
-        data="{{ ti.xcom_pull('deliver_customers')['path'] }}",
+        data="{{ ti.xcom_pull('deliver_customers')['customers'] }}",
         output_path="{{ ti.xcom_pull('deliver_customers')['scores'] }}",
         key_columns=["customer"],
         shadow=["challenger"],
