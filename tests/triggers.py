@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from airflow.triggers.base import BaseTrigger
 
 
@@ -47,6 +48,22 @@ async def heartbeat(into: list[float]) -> None:
         before = time.monotonic()
         await asyncio.sleep(0.01)
         into.append(time.monotonic() - before - 0.01)
+
+
+def forbid_masking_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a connection is read on an event loop in the way that asks Airflow and waits.
+
+    Airflow's own error for it, ``DeadlockImminentError``, comes only when another trigger is talking to Airflow.
+    """
+
+    def mask(*_: Any) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        raise AssertionError("Airflow is asked on the event loop, in the way that blocks it")
+
+    monkeypatch.setattr("airflow.sdk.log.mask_secret", mask)
 
 
 def run(work: Awaitable[Any]) -> Any:

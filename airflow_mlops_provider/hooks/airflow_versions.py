@@ -11,7 +11,6 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS
 from airflow.sdk import BaseHook
 
 if TYPE_CHECKING:
-    from airflow.sdk import Connection
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
     from airflow.triggers.base import BaseTrigger
 
@@ -61,17 +60,6 @@ def _connection_type(hook: Any) -> dict[str, Any]:
     found: dict[str, Any]
     (found,) = [one for one in info["connection-types"] if one["connection-type"] == hook.conn_type]
     return found
-
-
-async def read_extra(connection: Connection) -> dict[str, Any]:
-    """Return a connection's extra, read on the event loop of a triggerer.
-
-    Before Airflow 3.2 there is one way to read it. Since, that one must not be used on an event loop: it tells Airflow
-    what to mask in the logs, and kills the trigger when another one is talking to Airflow.
-    """
-    read = getattr(connection, "aextra_dejson", None)
-    extra: dict[str, Any] = connection.extra_dejson if read is None else await read()
-    return extra
 
 
 def dag_of(ti: RuntimeTaskInstanceProtocol, dag_id: str) -> Any | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
 from airflow.sdk import BaseHook
 
@@ -35,6 +36,9 @@ def s3_clients() -> Callable[[str | None], Any]:
 async def s3_clients_async(conn_ids: Iterable[str | None]) -> Callable[[str | None], Any]:
     """Return the same for the triggerer, where connections must be asked for without blocking.
 
+    What it returns is for a thread of its own: making a client takes long, and reads the connection's extra, which must
+    not be done on an event loop.
+
     Raises
     ------
     InputError
@@ -44,7 +48,7 @@ async def s3_clients_async(conn_ids: Iterable[str | None]) -> Callable[[str | No
     for conn_id in conn_ids:
         name = conn_id or _default_name()
         try:
-            found[conn_id] = await BaseHook.aget_connection(name)
+            found[conn_id] = await get_async_connection(name)
         except AirflowNotFoundException:
             _check_optional(conn_id, name)
     return cache(lambda conn_id: _client(found.get(conn_id)))

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
 from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.hooks.airflow_versions import read_extra, with_form
+from airflow_mlops_provider.hooks.airflow_versions import with_form
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
 
 if TYPE_CHECKING:
@@ -57,10 +58,11 @@ class MlflowHook(BaseHook):
     async def aget_server(self) -> TrackingServer:
         """Return the same as :meth:`get_server`, without blocking the event loop of a triggerer."""
         try:
-            connection = await self.aget_connection(self.mlflow_conn_id)
+            connection = await get_async_connection(self.mlflow_conn_id, hook=self)
         except AirflowNotFoundException:
             return self._server_without_connection()
-        return server_of(connection, extra=await read_extra(connection))
+        # The plain property tells Airflow what to mask in the logs, and must not do so on an event loop.
+        return server_of(connection, extra=await get_async_extra_dejson(connection))
 
     def _server_without_connection(self) -> TrackingServer:
         if self.mlflow_conn_id == self.default_conn_name:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from airflow_mlops_provider.core.specs import Fingerprint
     from airflow_mlops_provider.registry.session import Registry
 
+# Of XCom, which goes through Airflow's database.
+MAX_FINGERPRINTS = 100
+
 
 class ProfileDataOperator(MLOpsOperator):
     """Count a table into a profile, in memory that does not grow with it.
@@ -40,7 +43,7 @@ class ProfileDataOperator(MLOpsOperator):
 
     Notes
     -----
-    XCom: ``profile_uri, rows, columns, data, run_id, experiment_id, run_url``.
+    XCom: ``profile_uri, rows, columns, data, run_id, experiment_id, run_url``; ``data`` is a list of fingerprints.
 
     Examples
     --------
@@ -101,7 +104,8 @@ class MergeProfilesOperator(MLOpsOperator):
 
     Notes
     -----
-    XCom: as of :class:`ProfileDataOperator`.
+    XCom: as of :class:`ProfileDataOperator`; ``data`` holds the fingerprints of all parts, or none when a part was
+    given by its address or they are more than 100.
 
     Examples
     --------
@@ -122,13 +126,14 @@ class MergeProfilesOperator(MLOpsOperator):
 
         if isinstance(self.profiles, str | dict):
             raise InputError(f"profiles of MergeProfilesOperator must be a list; got {type(self.profiles).__name__}.")
-        uris = [profile_uri(one) for one in self.profiles]
+        given = list(self.profiles)
+        uris = [profile_uri(one) for one in given]
         if len(set(uris)) < len(uris):
             raise InputError("A profile is given twice, so its rows would count twice: each part must come once.")
         with MlflowHook(self.mlflow_conn_id).open() as registry:
             merged = merge([read_profile(registry, uri) for uri in uris])
         self.log.info("Merged %d profiles: %d rows", len(uris), merged.rows)
-        return store_profile(self, context, merged, fingerprints=[])
+        return store_profile(self, context, merged, fingerprints=_fingerprints_of(given))
 
 
 def profile_uri(given: Any) -> str:
@@ -137,6 +142,19 @@ def profile_uri(given: Any) -> str:
     if not isinstance(uri, str):
         raise InputError(f"A profile must be given as its address or as the XCom of a profiling task; got {given!r}.")
     return uri
+
+
+def _fingerprints_of(given: Sequence[Any]) -> list[Fingerprint]:
+    """Return of which data the profiles are: all of them, or none, as where a profile is given by its address."""
+    from airflow_mlops_provider.core.specs import Fingerprint
+
+    kept = [one.get("data") or () if isinstance(one, dict) else () for one in given]
+    if not all(kept) or sum(len(part) for part in kept) > MAX_FINGERPRINTS:
+        return []
+    try:
+        return [Fingerprint(**fields) for part in kept for fields in part]
+    except TypeError as error:
+        raise InputError(f"The XCom of a profiling task says of its data what is no fingerprint: {error}.") from error
 
 
 def store_profile(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from pathlib import Path
@@ -10,6 +11,7 @@ from airflow.sdk import Connection
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.hooks.mlflow import MlflowHook, embedded_server, server_of
+from tests.triggers import forbid_masking_on_the_loop
 
 
 def connection(**fields: Any) -> Connection:
@@ -118,3 +120,16 @@ def test_the_test_button_reports_a_missing_ca_bundle(monkeypatch: pytest.MonkeyP
 
 def test_the_test_button_accepts_the_embedded_store(airflow_home: Path) -> None:
     assert MlflowHook().test_connection()[0]
+
+
+def test_a_trigger_reads_the_connection_without_asking_airflow_on_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, airflow_home: object
+) -> None:
+    forbid_masking_on_the_loop(monkeypatch)
+    fields = {"conn_type": "mlflow", "host": "mlflow.example", "password": "p", "extra": {"token": "t0ken-value"}}
+    monkeypatch.setenv("AIRFLOW_CONN_WATCHED", json.dumps(fields))
+    server = asyncio.run(MlflowHook("watched").aget_server())
+    assert (server.uri, server.token) == ("http://mlflow.example", "t0ken-value")
+    assert server == MlflowHook("watched").get_server()
+    with pytest.raises(InputError, match="no connection 'nowhere'"):
+        asyncio.run(MlflowHook("nowhere").aget_server())

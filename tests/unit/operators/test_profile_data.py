@@ -46,6 +46,10 @@ def outcome(run_dag: Callable[..., Any], watched: str, parts: list[str]) -> Any:
         ).set_upstream(own)
         DetectDriftOperator(task_id="other_cells", model_name=watched, profile=own.output, retries=2)
         MergeProfilesOperator(task_id="other_cells_merged", profiles=[own.output, merged.output], retries=2)
+        MergeProfilesOperator(task_id="merged_again", profiles=[merged.output])
+        MergeProfilesOperator(
+            task_id="by_address", profiles=["{{ ti.xcom_pull('merge')['profile_uri'] }}"]
+        ).set_upstream(merged)
         MergeProfilesOperator(task_id="twice", profiles=[own.output, own.output])
         MergeProfilesOperator(task_id="one_only", profiles="{{ ti.xcom_pull('own')['profile_uri'] }}").set_upstream(own)
         ProfileDataOperator(task_id="no_column", data=parts, columns=["tenor"])
@@ -70,6 +74,18 @@ def test_a_merged_profile_is_stored_where_its_address_says(outcome: Any) -> None
         assert read_profile(registry, merged["profile_uri"]).rows == 1000
     assert run.data.metrics == {"rows": 1000, "columns": 20}
     assert run.data.tags["airflow.operator"] == "MergeProfilesOperator"
+
+
+def test_a_merged_profile_says_of_which_data_it_is_where_its_parts_do(outcome: Any, parts: list[str]) -> None:
+    merged = outcome.xcoms["merge"]
+    assert [one["uri"] for one in merged["data"]] == [f"file://{path}" for path in parts]
+    assert [one["rows"] for one in merged["data"]] == [500, 490, 10]
+    with MlflowHook().open() as registry:
+        inputs = registry.client.get_run(merged["run_id"]).inputs.dataset_inputs
+    assert {one.dataset.digest for one in inputs} == {one["sha256"][:32] for one in merged["data"]}
+    assert outcome.xcoms["merged_again"]["data"] == merged["data"]
+    # Of one part the data are not known, so those of the others would not be the whole.
+    assert (outcome.xcoms["by_address"]["rows"], outcome.xcoms["by_address"]["data"]) == (1000, [])
 
 
 def test_the_cells_are_those_of_the_model_or_of_the_profile_named(outcome: Any, watched: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -23,6 +24,8 @@ from airflow_mlops_provider.operators.new_data import Known, count_new_files, co
 from airflow_mlops_provider.operators.train_model import TrainModelOperator
 from airflow_mlops_provider.sensors.new_data import NewDataSensor
 from airflow_mlops_provider.triggers.new_data import NewDataTrigger
+from tests.conftest import Bucket
+from tests.triggers import flat, run, running, until
 
 MODEL = "churn that grows"
 
@@ -224,3 +227,33 @@ def test_nothing_is_read_where_no_file_is_new(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr("airflow_mlops_provider.operators.new_data._unseen_rows", read)
     known = known_to_champion("mlflow_default", MODEL)
     assert count_new_files(str(folder), known, with_rows=True).rows == 0
+
+
+def test_in_s3_it_counts_what_the_champion_was_not_trained_on_and_the_triggerer_sees_what_comes(
+    s3: Bucket, folder: Path, customers: pd.DataFrame, airflow_home: Path
+) -> None:
+    # As after a copy to another place: the objects are younger than the champion, and their rows are known.
+    s3.put("customers/first.parquet", (folder / "first.parquet").read_bytes())
+    assert new_rows(s3.uri("customers/"), min_rows=50) == 0
+    settings: dict[str, Any] = {"model_name": MODEL, "min_rows": 400, "deferrable": True, "poke_interval": 0.01}
+    sensor = NewDataSensor(task_id="wait", data=s3.uri("customers/*.parquet"), **settings)
+    with pytest.raises(TaskDeferred) as caught:
+        sensor.execute({})
+    assert caught.value.trigger.paths == [s3.uri("customers/*.parquet")]
+    customers.iloc[2000:2500].to_parquet(folder / "second.parquet", index=False)
+    second = (folder / "second.parquet").read_bytes()
+
+    async def deliver_while_it_is_watched() -> list[Any]:
+        async with running(caught.value.trigger) as found:
+            await asyncio.to_thread(s3.put, "customers/second.parquet", second)
+            await until(lambda: flat(found))
+        return flat(found)
+
+    (event,) = run(deliver_while_it_is_watched())
+    result = sensor.execute_complete({}, event, until=time.time() + 60)
+    assert result["new_rows"] == pytest.approx(500, abs=40)
+    assert (result["new_files"], result["uri"]) == (2, s3.uri("customers/*.parquet"))
+    settings = {"model_name": None, "min_rows": None, "min_bytes": len(second)}
+    since = s3.client.head_object(Bucket=s3.name, Key="customers/second.parquet")["LastModified"] - timedelta(seconds=1)
+    assert look(s3.uri("customers/second.parquet"), newer_than=since.isoformat(), **settings)["new_files"] == 1
+    assert look(s3.uri("customers/nothing/"), **settings) is None

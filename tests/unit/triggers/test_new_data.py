@@ -13,13 +13,19 @@ import pytest
 
 from airflow_mlops_provider.core.errors import OutageError
 from airflow_mlops_provider.data.access import DEFAULT_ACCESS
+from airflow_mlops_provider.hooks.data import airflow_access
 from airflow_mlops_provider.triggers import new_data
 from airflow_mlops_provider.triggers.new_data import NewDataTrigger
 from tests.conftest import Bucket
+from tests.triggers import forbid_masking_on_the_loop
 
 
 def state_of(paths: list[str]) -> str:
     return new_data.state_of(paths, DEFAULT_ACCESS)
+
+
+def state_of_s3(paths: list[str]) -> str:
+    return new_data.state_of(paths, airflow_access())
 
 
 def first_event(trigger: NewDataTrigger, *, meanwhile: Any = None, seconds: float = 10) -> Any:
@@ -156,9 +162,11 @@ def test_keys_of_s3_come_from_the_connection_and_not_from_the_arguments(
     connection = {"conn_type": "aws", "login": "ann", "password": "secret", "extra": {"endpoint_url": s3_url}}
     monkeypatch.setenv("AIRFLOW_CONN_MINIO", json.dumps(connection))
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    forbid_masking_on_the_loop(monkeypatch)
     trigger = NewDataTrigger(paths=[f"s3://minio@{s3.name}/a.csv"], seen="", poll_interval_seconds=0.01)
     assert "secret" not in json.dumps(trigger.serialize())
-    assert first_event(trigger, seconds=60) is not None
+    found = first_event(trigger, seconds=60)
+    assert found.payload == {"state": state_of_s3(trigger.paths)}
 
 
 def test_a_storage_that_is_down_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
