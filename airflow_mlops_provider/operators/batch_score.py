@@ -195,7 +195,7 @@ class BatchScoreOperator(MLOpsOperator):
             return self._finish(context, job, place)
 
     def _load(self) -> tuple[ScoringModel, list[ScoringModel]]:
-        from airflow_mlops_provider.operators.scoring_model import load_scoring_model, resolve_shadow
+        from airflow_mlops_provider.operators.scoring_model import load_scoring_model, load_shadows
         from airflow_mlops_provider.registry.versions import resolve
 
         with MlflowHook(self.mlflow_conn_id).open() as registry:
@@ -207,21 +207,8 @@ class BatchScoreOperator(MLOpsOperator):
                 with_training=self.skew is not None,
                 with_heldout=self.predictions is not None,
             )
-            shadows: dict[str, ScoringModel] = {}
-            for name in self.shadow:
-                found = resolve_shadow(registry, self.model_name, str(name), champion=version)
-                if found is None or found.version in shadows:
-                    self.log.info("Nothing to shadow with under %r", name)
-                    continue
-                try:
-                    loaded = load_scoring_model(
-                        registry, found, trusted_types=self.trusted_types, with_training=False, with_heldout=False
-                    )
-                except InputError as error:
-                    self.log.warning("Shadow %s cannot be loaded: %s", found.label, error)
-                    continue
-                shadows[found.version] = loaded
-        return model, list(shadows.values())
+            shadows = load_shadows(registry, version, self.shadow, trusted_types=self.trusted_types)
+        return model, shadows
 
     def _keys(self) -> list[str]:
         return list(dict.fromkeys((*self.key_columns, *self.partition_by)))

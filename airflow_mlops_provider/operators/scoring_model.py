@@ -162,26 +162,40 @@ def store_example(run: LoggedRun, model: Any, evidence: TrainingEvidence) -> Non
     write_example(run, example)
 
 
-def resolve_shadow(registry: Registry, model_name: str, name: str, *, champion: Version) -> Version | None:
-    """Return the version that a name under ``shadow`` means; None when there is nothing to shadow with.
+def load_shadows(
+    registry: Registry, champion: Version, names: Sequence[str], *, trusted_types: Sequence[str]
+) -> list[ScoringModel]:
+    """Load what scores in the shadow of a version, each once; what cannot be loaded is logged and passed over.
 
     Parameters
     ----------
     registry : Registry
         An open session.
-    model_name : str
-        Registered model.
-    name : str
-        Number of a version, or an alias, which may be unset just now.
     champion : Version
         Who scores; shadowed by itself it would tell nothing.
+    names : sequence of str
+        Numbers of versions, or aliases, which may be unset just now.
+    trusted_types : sequence of str
+        Types in the models, beyond scikit-learn's own, that may be loaded.
 
     Raises
     ------
     InputError
-        There is no version of that number.
+        There is no version of a number.
     """
     from airflow_mlops_provider.registry.versions import by_alias, by_number
 
-    found = by_number(registry, model_name, name) if name.isdigit() else by_alias(registry, model_name, name)
-    return None if found is None or found.version == champion.version else found
+    shadows: dict[str, ScoringModel] = {}
+    for name in map(str, names):
+        find = by_number if name.isdigit() else by_alias
+        found = find(registry, champion.model_name, name)
+        if found is None or found.version == champion.version or found.version in shadows:
+            log.info("Nothing to shadow with under %r", name)
+            continue
+        try:
+            shadows[found.version] = load_scoring_model(
+                registry, found, trusted_types=trusted_types, with_training=False, with_heldout=False
+            )
+        except InputError as error:
+            log.warning("Shadow %s cannot be loaded: %s", found.label, error)
+    return list(shadows.values())

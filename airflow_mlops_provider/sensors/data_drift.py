@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops_provider.core.drift_policy import DriftPolicy
 from airflow_mlops_provider.core.errors import DataChangedError, NoDataError
 from airflow_mlops_provider.links.mlflow import MlflowReportLink, MlflowRunLink
-from airflow_mlops_provider.notifications.send import AlertTarget, send_alerts
+from airflow_mlops_provider.notifications.send import AlertTarget
 from airflow_mlops_provider.operators.base import render_query
 from airflow_mlops_provider.operators.detect_drift import WINDOW_END, drift_experiment
 from airflow_mlops_provider.operators.drift_check import check_arguments, compare, policy_of
@@ -133,13 +133,4 @@ class DataDriftSensor(WaitingSensor):
         result = record(found, tags=context_tags(context, type(self).__name__))
         if self.outlet is not None:
             emit_drift(context, self.outlet, result)
-        result = {"passed": False, **result}
-        failed = send_alerts(
-            self.alerts,
-            context=context,
-            verdict=result,
-            severity="warning",
-            mlflow_conn_id=self.mlflow_conn_id,
-            log=self.log,
-        )
-        return {**result, "alerts_failed": failed} if failed else result
+        return self.bad_verdict(context, result, alerts=self.alerts, mlflow_conn_id=self.mlflow_conn_id)

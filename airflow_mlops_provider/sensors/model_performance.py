@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from airflow_mlops_provider.core.errors import DataChangedError, InputError, NoDataError
 from airflow_mlops_provider.core.performance_policy import PerformancePolicy
 from airflow_mlops_provider.links.mlflow import MlflowModelVersionLink, MlflowReportLink, MlflowRunLink
-from airflow_mlops_provider.notifications.send import AlertTarget, send_alerts
+from airflow_mlops_provider.notifications.send import AlertTarget
 from airflow_mlops_provider.operators.base import render_query
 from airflow_mlops_provider.operators.detect_drift import WINDOW_END, drift_experiment
 from airflow_mlops_provider.operators.labelled_rows import check_keys
@@ -181,13 +181,4 @@ label_time_column, mlflow_conn_id, experiment_name
         if verdict == "no_drop":
             return {"passed": True, **result}
         emit_drop(context, self.outlet, result)
-        result = {"passed": False, **result}
-        failed = send_alerts(
-            self.alerts,
-            context=context,
-            verdict=result,
-            severity="warning",
-            mlflow_conn_id=self.mlflow_conn_id,
-            log=self.log,
-        )
-        return {**result, "alerts_failed": failed} if failed else result
+        return self.bad_verdict(context, result, alerts=self.alerts, mlflow_conn_id=self.mlflow_conn_id)

@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorT
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_mlops_provider.exceptions import InvalidInputError
+from airflow_mlops_provider.notifications.send import AlertTarget, send_alerts
 from airflow_mlops_provider.operators.base import airflow_errors
 
 if TYPE_CHECKING:
@@ -76,6 +77,16 @@ class WaitingSensor(BaseSensorOperator):
         self.log.info("The trigger saw a change: looking again")
         # dag.test() hands on the event alone; then the time-out starts anew.
         return self._look_or_defer(context, until=time.time() + self.timeout if until is None else until)
+
+    def bad_verdict(
+        self, context: Context, result: Mapping[str, Any], *, alerts: Sequence[AlertTarget], mlflow_conn_id: str
+    ) -> dict[str, Any]:
+        """Tell of the bad verdict that ends the wait, and return the XCom; it fails no task."""
+        result = {"passed": False, **result}
+        failed = send_alerts(
+            alerts, context=context, verdict=result, severity="warning", mlflow_conn_id=mlflow_conn_id, log=self.log
+        )
+        return {**result, "alerts_failed": failed} if failed else result
 
     def _look_or_defer(self, context: Context, *, until: float) -> Any:
         with airflow_errors():
