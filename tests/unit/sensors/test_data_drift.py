@@ -73,6 +73,10 @@ def later() -> Any:
         thread.join()
 
 
+def broken_pager(context: Any) -> None:
+    raise ConnectionError("the pager is away")
+
+
 def checks_of(experiment: str) -> list[Any]:
     with MlflowHook().open() as registry:
         found = registry.client.search_runs([registry.experiment_id(experiment)])
@@ -95,10 +99,14 @@ def test_it_waits_while_data_are_absent_or_without_rows_or_quiet_and_ends_with_d
         *(lambda name=name: replace(tables[name], target) for name in ("header", "quiet", "shifted")),
     )
     experiment = f"waiting {uuid4().hex[:8]}"
-    outcome = wait(data=str(target), deferrable=deferrable, experiment_name=experiment)
+    heard: list[Any] = []
+    alerts = [broken_pager, lambda context: heard.append(context["alert"].subject)]
+    outcome = wait(data=str(target), deferrable=deferrable, experiment_name=experiment, alerts=alerts)
     assert outcome.errors == {}
     assert outcome.states["wait"] == "success"
     result = outcome.xcoms["wait"]
+    assert heard == [f"{result['model_name']}: drift (wait)"]
+    assert result["alerts_failed"] == ["broken_pager"]
     assert (result["verdict"], result["passed"], result["rows"]) == ("drift", False, 600)
     assert "contract" in result["drifted"]
     (check,) = checks_of(experiment)  # of all its looks, the one that found drift

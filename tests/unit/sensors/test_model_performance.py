@@ -96,6 +96,10 @@ def later(tables: dict[str, Path]) -> Iterator[Callable[..., None]]:
         thread.join()
 
 
+def broken_pager(context: Any) -> None:
+    raise ConnectionError("the pager is away")
+
+
 def checks_of(experiment: str) -> list[Any]:
     with MlflowHook().open() as registry:
         found = registry.client.search_runs([registry.experiment_id(experiment)])
@@ -114,7 +118,7 @@ def test_it_waits_while_labels_are_absent_few_of_others_or_good_and_ends_with_a_
         labels=str(target),
         deferrable=deferrable,
         experiment_name=experiment,
-        alerts=[lambda context: heard.append(context["verdict"])],
+        alerts=[broken_pager, lambda context: heard.append(context["verdict"])],
     )
     assert outcome.errors == {}
     result = outcome.xcoms["wait"]
@@ -123,6 +127,7 @@ def test_it_waits_while_labels_are_absent_few_of_others_or_good_and_ends_with_a_
     assert check.info.run_id == result["run_id"]
     assert check.data.tags["airflow.operator"] == "ModelPerformanceSensor"
     assert [one["verdict"] for one in heard] == ["drop"]
+    assert result["alerts_failed"] == ["broken_pager"]
 
 
 def test_it_can_wait_for_labels_alone(wait: Callable[..., Any], later: Callable[..., None], tmp_path: Path) -> None:
