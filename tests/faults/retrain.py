@@ -66,7 +66,7 @@ def set_trap(point: str) -> None:
 
 
 def publish(dag: DAG) -> None:
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from tests.airflow_versions import DagBag, sync_bag_to_db
 
     empty = Path(crash.HOME) / "empty"
     empty.mkdir(exist_ok=True)

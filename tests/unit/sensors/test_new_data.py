@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.specs import SqlQuery
