@@ -299,7 +299,7 @@ def policies_of(given: Mapping[str, RetrainPolicy | Mapping[str, Any] | None]) -
         if not isinstance(name, str) or not name.strip():
             raise InputError(f"A policy of a backtest must have a name; got {name!r}.")
         try:
-            found[name] = one if one is None or isinstance(one, RetrainPolicy) else RetrainPolicy.from_dict(one)
+            found[name] = None if one is None else RetrainPolicy.of(one)
         except InputError as error:
             raise InputError(f"Policy {name!r} of the backtest: {error}") from error
     return found

@@ -15,13 +15,13 @@ from airflow_mlops_provider.core.drift_method import (
     resolve_method,
 )
 from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.core.specs import from_mapping
+from airflow_mlops_provider.core.policy import Policy
 
 DriftRule = Literal["calibrated", "threshold", "evidently"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriftPolicy:
+class DriftPolicy(Policy):
     """When a column drifts, and when the data set does.
 
     Parameters
@@ -143,17 +143,6 @@ class DriftPolicy:
         plain = asdict(self)
         plain["ignore_columns"] = list(self.ignore_columns)
         return plain
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> DriftPolicy:
-        """Make a policy from a mapping of its fields.
-
-        Raises
-        ------
-        InputError
-            A field is unknown or has a wrong value.
-        """
-        return from_mapping(cls, given)
 
     @classmethod
     def evidently_defaults(cls) -> DriftPolicy:

@@ -10,7 +10,7 @@ from airflow_mlops_provider.core.drift_method import check_count, check_number
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.metrics import find
 from airflow_mlops_provider.core.performance_policy import DEFAULT_DROP, DEFAULT_RELATIVE_DROP
-from airflow_mlops_provider.core.specs import from_mapping
+from airflow_mlops_provider.core.policy import Policy
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.core.estimate import MetricEstimate
@@ -19,7 +19,7 @@ EstimateVerdict = Literal["drop", "no_drop", "insufficient_data"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EstimatePolicy:
+class EstimatePolicy(Policy):
     """When an estimate is worth anything, and when it is a drop.
 
     A drop is both certain (the whole interval of the difference is on the bad side of 0) and large enough to matter.
@@ -96,17 +96,6 @@ class EstimatePolicy:
         if self.max_drop is not None:
             return self.max_drop
         return DEFAULT_RELATIVE_DROP * abs(reference) if find(metric).high > 1 else DEFAULT_DROP
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> EstimatePolicy:
-        """Make a policy from a mapping of its fields.
-
-        Raises
-        ------
-        InputError
-            A field is unknown or has a wrong value.
-        """
-        return from_mapping(cls, given)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the policy as plain JSON values."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from airflow_mlops_provider.core.drift_method import check_count, check_number
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.metrics import find
-from airflow_mlops_provider.core.specs import from_mapping
+from airflow_mlops_provider.core.policy import Policy
 
 # Of metrics from 0 to 1, and of r2: two points. Of errors and losses, which have a unit: a share of the value.
 DEFAULT_DROP = 0.02
@@ -18,7 +17,7 @@ DEFAULT_RELATIVE_DROP = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PerformancePolicy:
+class PerformancePolicy(Policy):
     """When a model has become worse than it was on the rows held out of its training.
 
     Parameters
@@ -130,14 +129,3 @@ class PerformancePolicy:
     def to_dict(self) -> dict[str, Any]:
         """Return the policy as plain JSON values, from which :meth:`from_dict` makes an equal one."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> PerformancePolicy:
-        """Make a policy from a mapping of its fields.
-
-        Raises
-        ------
-        InputError
-            A field is unknown or has a wrong value.
-        """
-        return from_mapping(cls, given)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from airflow_mlops_provider.core.drift_method import check_count, check_number
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.policy import Policy
 from airflow_mlops_provider.core.skew_policy import Severity
-from airflow_mlops_provider.core.specs import from_mapping
 
 PredictionCheck = Literal["missing", "out_of_range", "unknown_class", "constant", "extreme", "shift"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionPolicy:
+class PredictionPolicy(Policy):
     """How far predictions may be from those the version made on its held-out rows.
 
     Missing predictions, impossible probabilities and classes the model does not know are never allowed.
@@ -57,17 +56,6 @@ class PredictionPolicy:
         check_count("min_samples", owner, self.min_samples, low=2)
         if not 0 < self.alpha < 1:
             raise InputError(f"alpha of {owner} must lie between 0 and 1; got {self.alpha!r}.")
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> PredictionPolicy:
-        """Make a policy from a mapping of its fields.
-
-        Raises
-        ------
-        InputError
-            A field is unknown or has a wrong value.
-        """
-        return from_mapping(cls, given)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the policy as plain JSON values."""

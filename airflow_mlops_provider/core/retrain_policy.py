@@ -6,7 +6,7 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
@@ -14,8 +14,8 @@ from typing import Any, Literal, get_args
 
 from airflow_mlops_provider.core.drift_method import check_count
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.policy import Policy
 from airflow_mlops_provider.core.quiet_hours import QuietHours, time_zone
-from airflow_mlops_provider.core.specs import from_mapping
 
 OnDrift = Literal["confirmed", "always", "never"]
 SHORTEST = timedelta(minutes=1)
@@ -28,7 +28,7 @@ _ANY_MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetrainPolicy:
+class RetrainPolicy(Policy):
     """What makes a model worth retraining, and what holds a retraining back.
 
     The default retrains when the champion got worse: by labels, by the estimate where labels are missing, or, where
@@ -195,17 +195,6 @@ class RetrainPolicy:
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         plain = {name: str(value) if isinstance(value, timedelta) else value for name, value in values.items()}
         return {**plain, "quiet_hours": None if self.quiet_hours is None else [str(one) for one in self.quiet_hours]}
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> RetrainPolicy:
-        """Make a policy from a mapping of its fields.
-
-        Raises
-        ------
-        InputError
-            A field is unknown, has a wrong value or contradicts another.
-        """
-        return from_mapping(cls, given)
 
     @classmethod
     def on_schedule(cls, schedule: str = "@monthly", *, timezone: str = "UTC") -> RetrainPolicy:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from airflow_mlops_provider.core.drift_method import check_count, check_number
 from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.core.specs import from_mapping
+from airflow_mlops_provider.core.policy import Policy
 
 Severity = Literal["critical", "warning"]
 SkewCheck = Literal[
@@ -17,7 +17,7 @@ SkewCheck = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SkewPolicy:
+class SkewPolicy(Policy):
     """How far serving rows may be from those a version was trained on.
 
     A share counts only when it is also significant: tests are exact at any sample size, and `alpha` holds for all of
@@ -86,17 +86,6 @@ class SkewPolicy:
         if isinstance(self.ignore_features, str):
             raise InputError(f"ignore_features of {owner} must be a list of names; got {self.ignore_features!r}.")
         object.__setattr__(self, "ignore_features", tuple(self.ignore_features))
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> SkewPolicy:
-        """Make a policy from a mapping of its fields.
-
-        Raises
-        ------
-        InputError
-            A field is unknown or has a wrong value.
-        """
-        return from_mapping(cls, given)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the policy as plain JSON values."""

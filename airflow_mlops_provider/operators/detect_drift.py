@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops_provider.core.drift_policy import DriftPolicy
 from airflow_mlops_provider.core.specs import OnReject
 from airflow_mlops_provider.operators.base import MLOpsOperator
-from airflow_mlops_provider.operators.drift_check import check_arguments, compare, policy_of
+from airflow_mlops_provider.operators.drift_check import check_arguments, compare
 from airflow_mlops_provider.operators.drift_record import record
 from airflow_mlops_provider.operators.drift_sides import DriftRequest
 from airflow_mlops_provider.operators.model_events import emit_drift, model_outlet
@@ -109,7 +109,7 @@ class DetectDriftOperator(MLOpsOperator):
         self.profile = profile
         self.model_name = model_name
         self.reference = reference
-        self.policy = policy_of(policy)
+        self.policy = DriftPolicy.of(policy)
         self.window_end = window_end
         self.allow_insufficient_data = allow_insufficient_data
         self.outlet = None if model_name is None else model_outlet(model_name)

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops_provider.core.drift_policy import DriftPolicy
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.operators.drift_sides import PREVIOUS, DriftRequest, Reference, find_current, find_reference
 
@@ -63,13 +62,6 @@ def check_arguments(*, data: Any, profile: Any, model_name: Any, reference: Any)
         raise InputError("A drift check takes the current rows as data, or their profile: one of the two.")
     if model_name is None and (reference is None or reference == PREVIOUS):
         raise InputError("A drift check without model_name needs a reference: data, or a profile.")
-
-
-def policy_of(given: DriftPolicy | Mapping[str, Any] | None) -> DriftPolicy:
-    """Return the policy that a user's argument stands for."""
-    if given is None:
-        return DriftPolicy()
-    return given if isinstance(given, DriftPolicy) else DriftPolicy.from_dict(given)
 
 
 def compare(request: DriftRequest, *, log: Any) -> Comparison:

@@ -75,13 +75,6 @@ class EstimateCheck:
     scored: Fingerprint
 
 
-def policy_of(given: EstimatePolicy | Mapping[str, Any] | None) -> EstimatePolicy:
-    """Return the policy that a user's argument stands for."""
-    if given is None:
-        return EstimatePolicy()
-    return given if isinstance(given, EstimatePolicy) else EstimatePolicy.from_dict(given)
-
-
 def estimate_performance(request: EstimateRequest, *, log: Any) -> EstimateCheck:
     """Judge a window.
 

@@ -10,7 +10,7 @@ from airflow_mlops_provider.core.estimate_policy import EstimatePolicy
 from airflow_mlops_provider.core.specs import OnReject
 from airflow_mlops_provider.operators.base import MLOpsOperator
 from airflow_mlops_provider.operators.detect_drift import WINDOW_END, drift_experiment
-from airflow_mlops_provider.operators.estimate_check import EstimateRequest, estimate_performance, policy_of
+from airflow_mlops_provider.operators.estimate_check import EstimateRequest, estimate_performance
 from airflow_mlops_provider.operators.estimate_record import record
 from airflow_mlops_provider.operators.tracking import context_tags
 
@@ -113,7 +113,7 @@ class EstimatePerformanceOperator(MLOpsOperator):
         self.model_name = model_name
         self.predictions = predictions
         self.key_columns = tuple(key_columns)
-        self.policy = policy_of(policy)
+        self.policy = EstimatePolicy.of(policy)
         self.window_end = window_end
         self.version = version
         self.alias = alias

@@ -5,7 +5,7 @@ It reads, joins and lets ``core`` decide. It records nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,13 +74,6 @@ class PerformanceCheck:
     report: PerformanceReport
     scored: Fingerprint
     labels: Fingerprint | None
-
-
-def policy_of(given: PerformancePolicy | Mapping[str, Any] | None) -> PerformancePolicy:
-    """Return the policy that a user's argument stands for."""
-    if given is None:
-        return PerformancePolicy()
-    return given if isinstance(given, PerformancePolicy) else PerformancePolicy.from_dict(given)
 
 
 def segments_argument(given: Sequence[str | Sequence[str]]) -> tuple[tuple[str, ...], ...]:

@@ -10,14 +10,6 @@ from typing import Any
 
 from airflow_mlops_provider.core.backtest import PastWindow
 from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
-
-
-def policy_of(given: RetrainPolicy | Mapping[str, Any] | None) -> RetrainPolicy:
-    """Return the policy that a user's argument stands for."""
-    if given is None:
-        return RetrainPolicy()
-    return given if isinstance(given, RetrainPolicy) else RetrainPolicy.from_dict(given)
 
 
 def moment_of(given: Any) -> datetime:

@@ -22,14 +22,14 @@ def skew_policy(given: SkewPolicy | Mapping[str, Any] | bool) -> SkewPolicy | No
     """Return the policy that a user's argument stands for; None for no check."""
     if isinstance(given, bool):
         return SkewPolicy() if given else None
-    return given if isinstance(given, SkewPolicy) else SkewPolicy.from_dict(given)
+    return SkewPolicy.of(given)
 
 
 def prediction_policy(given: PredictionPolicy | Mapping[str, Any] | bool) -> PredictionPolicy | None:
     """Return the policy that a user's argument stands for; None for no check."""
     if isinstance(given, bool):
         return PredictionPolicy() if given else None
-    return given if isinstance(given, PredictionPolicy) else PredictionPolicy.from_dict(given)
+    return PredictionPolicy.of(given)
 
 
 def output_outlet(output: Any) -> AssetAlias:

@@ -18,7 +18,7 @@ from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.base import MLOpsOperator
 from airflow_mlops_provider.operators.dag_runs import ENDED, MISSING, is_paused, run_state, start_run
 from airflow_mlops_provider.operators.effects import actor_of, op_of
-from airflow_mlops_provider.operators.retrain_arguments import conf_of, moment_of, policy_of, rows_of, run_ids_of
+from airflow_mlops_provider.operators.retrain_arguments import conf_of, moment_of, rows_of, run_ids_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -116,7 +116,7 @@ class TriggerRetrainOperator(MLOpsOperator):
         super().__init__(**kwargs)
         self.model_name = model_name
         self.trigger_dag_id = trigger_dag_id
-        self.policy = policy_of(policy)
+        self.policy = RetrainPolicy.of(policy)
         self.conf = conf
         self.checks = checks
         self.new_rows = new_rows

@@ -11,7 +11,7 @@ from airflow_mlops_provider.links.mlflow import MlflowReportLink, MlflowRunLink
 from airflow_mlops_provider.notifications.send import AlertTarget
 from airflow_mlops_provider.operators.base import render_query
 from airflow_mlops_provider.operators.detect_drift import WINDOW_END, drift_experiment
-from airflow_mlops_provider.operators.drift_check import check_arguments, compare, policy_of
+from airflow_mlops_provider.operators.drift_check import check_arguments, compare
 from airflow_mlops_provider.operators.drift_record import record
 from airflow_mlops_provider.operators.drift_sides import DriftRequest
 from airflow_mlops_provider.operators.model_events import emit_drift, model_outlet
@@ -96,7 +96,7 @@ class DataDriftSensor(WaitingSensor):
         self.data = data
         self.model_name = model_name
         self.reference = reference
-        self.policy = policy_of(policy)
+        self.policy = DriftPolicy.of(policy)
         self.window_end = window_end
         self.mlflow_conn_id = mlflow_conn_id
         self.experiment_name = drift_experiment(experiment_name, model_name)

@@ -16,7 +16,6 @@ from airflow_mlops_provider.operators.model_events import emit_drop, model_outle
 from airflow_mlops_provider.operators.performance_check import (
     PerformanceRequest,
     check_performance,
-    policy_of,
     segments_argument,
 )
 from airflow_mlops_provider.operators.performance_record import record
@@ -130,7 +129,7 @@ label_time_column, mlflow_conn_id, experiment_name
         self.predictions = predictions
         self.labels = labels
         self.key_columns = check_keys(type(self).__name__, key_columns)
-        self.policy = policy_of(policy)
+        self.policy = PerformancePolicy.of(policy)
         self.window_end = window_end
         self.segment_columns = segments_argument(segment_columns)
         self.version = version

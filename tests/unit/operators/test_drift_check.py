@@ -19,7 +19,7 @@ from airflow_mlops_provider.core.errors import DataChangedError, InputError, NoD
 from airflow_mlops_provider.data.profiling import profile_source
 from airflow_mlops_provider.data.table_files import open_files
 from airflow_mlops_provider.operators import drift_rows
-from airflow_mlops_provider.operators.drift_check import Comparison, compare, policy_of
+from airflow_mlops_provider.operators.drift_check import Comparison, compare
 from airflow_mlops_provider.operators.drift_rows import columns_to_read, compare_together, random_rows, values_of
 from airflow_mlops_provider.operators.drift_sides import DriftRequest
 
@@ -189,10 +189,3 @@ def test_data_that_change_while_they_are_compared_give_no_verdict(
         patch.setattr(drift_rows, "columns_to_read", columns_and_change)
         with pytest.raises(DataChangedError):
             asked(sides, DriftPolicy(), data=str(moving))
-
-
-def test_a_policy_is_one_however_it_is_given() -> None:
-    assert policy_of(None) == DriftPolicy()
-    assert policy_of({"fdr": 0.1}) == DriftPolicy(fdr=0.1) == policy_of(DriftPolicy(fdr=0.1))
-    with pytest.raises(InputError, match="no field 'fdrr'"):
-        policy_of({"fdrr": 0.1})
