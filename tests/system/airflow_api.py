@@ -30,6 +30,9 @@ class Run:
     tries: dict[str, int]
 
 
+ENDED: list[Run] = []
+
+
 @dataclass
 class AirflowApi:
     """The REST API at `url`, with the login of a user."""
@@ -130,6 +133,7 @@ class AirflowApi:
                 break
             time.sleep(SECONDS_BETWEEN_LOOKS)
         outcome = self._outcome(run)
+        ENDED.append(outcome)
         if outcome.state != state:
             raise RunError(f"{dag_id} {run_id} is {outcome.state}, not {state}: {outcome.states}\n{self._why(run)}")
         return outcome

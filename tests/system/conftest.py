@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.system import topology
+from tests.system.airflow_api import ENDED
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,7 +25,7 @@ def full() -> Iterator[topology.Topology]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def light() -> Iterator[topology.Topology]:
-    with topology.light() as running:
-        yield running
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how long each DAG run took."""
+    for run in ENDED:
+        terminalreporter.write_line(f"{run.dag_id:18}{run.run_id:54}{run.state:8}{run.seconds:6.0f} s")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,23 +23,11 @@ from scripts.airflow_services import PARTS
 from scripts.services import stop
 from tests.changed_customers import write_changed
 from tests.system import compose
-from tests.system.airflow_api import Run, RunError
+from tests.system.airflow_api import ENDED, RunError
 from tests.system.topology import BUCKET, WORKERS, Topology, wait_until
 
 pytestmark = pytest.mark.system
 LINEAR = ["sklearn.linear_model.LogisticRegression"]
-TIMES: list[Run] = []
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _times(pytestconfig: pytest.Config) -> Iterator[None]:
-    """Print how long each DAG took."""
-    yield
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line("")
-        for run in TIMES:
-            reporter.write_line(f"{run.dag_id:20}{run.run_id:45}{run.state:10}{run.seconds:6.0f} s")
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +47,6 @@ def world(full: Topology, telco: Path, tmp_path_factory: pytest.TempPathFactory)
     }
 
 
-def ended(full: Topology, dag_id: str, run_id: str, *, state: str = "success") -> Run:
-    TIMES.append(full.api.wait(dag_id, run_id, state=state))
-    return TIMES[-1]
-
-
 def begin_day(full: Topology, world: dict[str, Any], number: int) -> str:
     conf = {**world["monitoring"], "day": f"2026-03-{number:02}"}
     return full.api.trigger("churn_monitoring", f"day-{number}", conf)
@@ -72,7 +54,7 @@ def begin_day(full: Topology, world: dict[str, Any], number: int) -> str:
 
 def results(full: Topology, run_id: str) -> dict[str, Any]:
     """Return the results of a day's tasks, when it has ended well."""
-    ended(full, "churn_monitoring", run_id)
+    full.api.wait("churn_monitoring", run_id)
     tasks = ("score", "detect_drift", "performance", "estimate", "retrain")
     return {task: full.api.xcom("churn_monitoring", run_id, task) for task in tasks}
 
@@ -117,7 +99,7 @@ def test_workers_killed_in_the_middle_of_training_cost_time_alone(full: Topology
     full.api.wait_for_task("churn_training", "first", "train", "running")
     time.sleep(4)
     kill_workers(full)
-    outcome = ended(full, "churn_training", "first")
+    outcome = full.api.wait("churn_training", "first")
     assert set(outcome.states.values()) == {"success"}
     assert outcome.tries["train"] == 2
     assert (versions(full), champion(full)) == ([1], 1)
@@ -133,7 +115,7 @@ def test_a_changed_world_is_noticed_also_when_workers_are_killed_while_scoring(
     time.sleep(3)
     kill_workers(full)
     found = results(full, run_id)
-    assert TIMES[-1].tries["score"] == 2
+    assert ENDED[-1].tries["score"] == 2
     assert found["score"]["rows"] == 2000
     assert found["detect_drift"]["verdict"] == "drift"
     assert found["performance"]["verdict"] == "insufficient_data"
@@ -165,7 +147,7 @@ def test_the_training_it_started_is_promoted_also_when_mlflow_is_down_for_two_mi
     mlflow.kill()
     time.sleep(120)
     mlflow.restart()
-    outcome = ended(full, "churn_training", run_id)
+    outcome = full.api.wait("churn_training", run_id)
     assert set(outcome.states.values()) == {"success"}
     assert sum(full.api.xcom("churn_training", run_id, "train")["rows"].values()) == 2000
     assert (versions(full), champion(full)) == ([1, 2], 2)
