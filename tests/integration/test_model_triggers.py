@@ -332,8 +332,10 @@ async def answering(status: int, body: bytes = b"", **headers: str) -> AsyncIter
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         uri = f"http://127.0.0.1:{server.server_port}/base"
-        yield TrackingServer(uri=uri, username="ann", password=PASSWORD, request_timeout_seconds=2)
-        server.shutdown()
+        try:
+            yield TrackingServer(uri=uri, username="ann", password=PASSWORD, request_timeout_seconds=2)
+        finally:
+            server.shutdown()
 
 
 async def asked(status: int, body: bytes = b"", **headers: str) -> Any:

@@ -78,6 +78,8 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
         }
         monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
         yield server.received
+        # Without it the thread would look at a closed socket for ever, as fast as it can.
+        server.shutdown()
         server.shutdown()
 
 
