@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -110,6 +111,11 @@ def s3(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
         monkeypatch.delenv(name)
     for name, value in s3_environment(s3_url, home=tmp_path).items():
         monkeypatch.setenv(name, value)
+    # boto3 and MLflow keep what they made from another test's environment.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    mlflow_s3 = sys.modules.get("mlflow.store.artifact.s3_artifact_repo")
+    if mlflow_s3 is not None:
+        mlflow_s3._cached_get_s3_client.cache_clear()
     bucket = Bucket(
         name=f"bucket-{uuid.uuid4().hex[:12]}", client=boto3.session.Session().client("s3", config=client_config())
     )
