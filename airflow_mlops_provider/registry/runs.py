@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
+from airflow_mlops_provider.registry.artifact_store import artifact_store_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -227,6 +228,9 @@ def _stored(run: LoggedRun, path: str) -> Iterator[None]:
                 f"The artifact store of MLflow run {run.run_id} refused {path!r} (HTTP {status}). "
                 "Hint: give the account of the connection the right to write artifacts."
             ) from error
+        of_s3 = artifact_store_error(error)
+        if of_s3 is not None:
+            raise of_s3 from error
         raise OutageError(
             f"Artifact {path!r} of MLflow run {run.run_id} could not be stored: {type(error).__name__}. "
             "The run is marked FAILED; a retry makes a new one."

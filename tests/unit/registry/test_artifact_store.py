@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
+from airflow_mlops_provider.registry.runs import logged_run
 from airflow_mlops_provider.registry.session import TrackingServer, open_registry
 from tests.conftest import Bucket
 
@@ -49,3 +50,17 @@ def test_without_credentials_it_says_so(s3: Bucket, tmp_path: Path, monkeypatch:
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(InputError, match=r"artifacts refused \(NoCredentialsError\)"):
         write(s3.uri("runs"), tmp_path)
+
+
+def test_a_file_of_a_run_that_nobody_may_store_is_a_mistake_and_no_outage(
+    s3: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    server = TrackingServer(uri=f"sqlite:///{tmp_path}/mlflow.db", artifact_root=s3.uri("runs"))
+    with (
+        pytest.raises(InputError, match=r"artifacts refused \(NoCredentialsError\)"),
+        open_registry(server) as registry,
+        logged_run(registry, experiment_name="s3", run_name="r", tags={}) as run,
+    ):
+        run.log_dict({}, "a.json")
