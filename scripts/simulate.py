@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 REPORT = REPOSITORY / "build" / "simulate.html"
 YEARS = 5
+# The years of seeds 0 to 7 were looked at while the default policy and this set-up were chosen; these were not.
+FIRST_SEED = 100
 POLICIES = {
     "default": RetrainPolicy(),
     "monthly": RetrainPolicy.on_schedule("@monthly"),
@@ -96,16 +98,16 @@ def main() -> bool:
     from airflow_mlops_provider.reports.backtest import backtest_report
 
     lives: list[list[Replay]] = []
-    for seed in range(YEARS):
+    for seed in range(FIRST_SEED, FIRST_SEED + YEARS):
         year, replays, world = live(seed)
         lives.append(replays)
-        if seed == 0:
+        if seed == FIRST_SEED:
             tell(year, replays)
             REPORT.parent.mkdir(exist_ok=True)
             settings = {name: None if one is None else one.to_dict() for name, one in POLICIES.items()}
             REPORT.write_text(backtest_report(replays, metric=world.metric, policies=settings))
         line = ", ".join(f"{one.name} {one.retrains} x {one.mean:.4f}" for one in replays)
-        print(f"year {seed + 1} of {YEARS}: {line}", flush=True)
+        print(f"year {seed - FIRST_SEED + 1} of {YEARS}: {line}", flush=True)
     print(f"\nmean of {YEARS} years of {MONTHS} months{'':<4}retrains  {world.metric}  degraded days")
     retrains, metric = {}, {}
     for place, name in enumerate(POLICIES):
