@@ -1,16 +1,18 @@
 """One pass of rows through a version, and others in its shadow, into tables that are published together or not at all.
 
-Every row is read once: it is counted for the skew check, scored, counted again as a prediction, and written. A thread
-reads and counts the next batch meanwhile. Nothing here keeps a batch, so memory does not grow with the rows.
+Every row is read once: it is counted for the skew check, scored, counted again as a prediction, and written. One thread
+reads and counts the next batch meanwhile, another counts and writes the one before. Nothing here keeps a batch, so
+memory does not grow with the rows.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
@@ -58,11 +60,10 @@ class Lane:
     is_shadow: bool = False
     error: str | None = None
 
-    def take(self, batch: pa.RecordBatch, *, keys: Sequence[str], scored_at: datetime) -> None:
-        """Score a batch, count and write it."""
+    def keep(self, scored: pa.Table, *, batch: pa.RecordBatch, keys: Sequence[str], scored_at: datetime) -> None:
+        """Count the predictions of a batch and write them with its keys."""
         import pyarrow as pa
 
-        scored = self.model.scorer.score(batch)
         self.predictions.update(countable(scored, labels=self.model.labels))
         rows = batch.num_rows
         columns = {name: batch.column(batch.schema.get_field_index(name)) for name in keys}
@@ -152,7 +153,7 @@ def run_lanes(
     DataChangedError
         The data changed while they were read; nothing that was written counts.
     """
-    from airflow_mlops_provider.data.ahead import read_ahead
+    from airflow_mlops_provider.data.beside import WriteBehind, read_ahead
 
     known = set(source.schema().names)
     features = dict.fromkeys(name for lane in lanes for name in lane.model.features if name in known)
@@ -160,15 +161,21 @@ def run_lanes(
     total = source.count_rows()
     found = Pass()
     began = said = time.monotonic()
-    for batch in read_ahead(_counted(source, columns, counter)):
-        for lane in lanes:
-            _take(lane, batch, keys=keys, scored_at=scored_at, log=log)
-        found.rows += batch.num_rows
-        now = time.monotonic()
-        if now - said >= _PROGRESS_SECONDS:
-            said = now
-            rate = found.rows / (now - began)
-            log.info("Scored %d of %d rows (%.0f %%), %.0f rows/s", found.rows, total, 100 * found.rows / total, rate)
+    with WriteBehind() as behind:
+        for batch in read_ahead(_counted(source, columns, counter)):
+            for lane in lanes:
+                scored = _score(lane, batch, log=log)
+                if scored is not None:
+                    keep = partial(lane.keep, scored, batch=batch, keys=keys, scored_at=scored_at)
+                    behind.do(partial(_keep, lane, keep, log=log))
+            found.rows += batch.num_rows
+            now = time.monotonic()
+            if now - said >= _PROGRESS_SECONDS:
+                said = now
+                rate = found.rows / (now - began)
+                log.info(
+                    "Scored %d of %d rows (%.0f %%), %.0f rows/s", found.rows, total, 100 * found.rows / total, rate
+                )
     found.seconds = time.monotonic() - began
     if counter is not None:
         found.serving = counter.result(others=serving_schema(source, beside=()))
@@ -183,18 +190,30 @@ def _counted(source: DataSource, columns: Sequence[str], counter: SkewCounter | 
         yield batch
 
 
-def _take(lane: Lane, batch: pa.RecordBatch, *, keys: Sequence[str], scored_at: datetime, log: Any) -> None:
-    if lane.error is not None:
-        return
-    if not lane.is_shadow:
-        lane.take(batch, keys=keys, scored_at=scored_at)
-        return
+@contextmanager
+def _alone(lane: Lane, *, log: Any) -> Iterator[None]:
+    """Let a shadow's failure be its own: it must not harm what it stands in the shadow of."""
     try:
-        lane.take(batch, keys=keys, scored_at=scored_at)
+        yield
     except Exception as error:
-        # Whatever a shadow does must not harm what it stands in the shadow of.
+        if not lane.is_shadow:
+            raise
         lane.error = f"{type(error).__name__}: {error}"
         log.warning("Shadow %s gave up: %s", lane.model.version.label, lane.error)
+
+
+def _score(lane: Lane, batch: pa.RecordBatch, *, log: Any) -> pa.Table | None:
+    if lane.error is None:
+        with _alone(lane, log=log):
+            return lane.model.scorer.score(batch)
+    return None
+
+
+def _keep(lane: Lane, keep: Callable[[], None], *, log: Any) -> None:
+    # A lane can have given up on the batch before while this one was scored.
+    if lane.error is None:
+        with _alone(lane, log=log):
+            keep()
 
 
 def open_lanes(

@@ -125,11 +125,17 @@ class BatchScorer:
 
         if not self._single_pass:
             return self._codes(self._model.predict(frame))
-        codes: NDArray[np.intp] = given.argmax(axis=1)
-        rest = given.copy()
-        rest[np.arange(len(codes)), codes] = -np.inf
+        if given.shape[1] == 2:
+            lead = given[:, 1] - given[:, 0]
+            codes: NDArray[np.intp] = (lead > 0).astype(np.intp)
+            lead = np.abs(lead)
+        else:
+            codes = given.argmax(axis=1)
+            rest = given.copy()
+            rest[np.arange(len(codes)), codes] = -np.inf
+            lead = given[np.arange(len(codes)), codes] - rest.max(axis=1)
         # Also where a probability is NaN: no comparison holds then.
-        unclear = ~(given[np.arange(len(codes)), codes] - rest.max(axis=1) > _TIE)
+        unclear = ~(lead > _TIE)
         if unclear.any():
             codes[unclear] = self._codes(self._model.predict(frame[unclear]))
         return codes

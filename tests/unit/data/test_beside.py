@@ -1,0 +1,105 @@
+"""Items come and work is done in order, one beside the caller and no more; what goes wrong there is raised here."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from threading import Event, active_count
+
+import pytest
+
+from airflow_mlops_provider.data.beside import WriteBehind, read_ahead
+
+
+def test_the_next_item_is_made_while_this_one_is_worked_on_and_not_the_one_after() -> None:
+    made = [Event() for _ in range(4)]
+
+    def items() -> Generator[int]:
+        for number, event in enumerate(made):
+            event.set()
+            yield number
+
+    for number in read_ahead(items()):
+        if number < 3:
+            assert made[number + 1].wait(60)
+        if number < 2:
+            assert not made[number + 2].wait(0.05)
+    assert number == 3
+
+
+def test_an_error_is_raised_after_the_items_before_it() -> None:
+    def items() -> Generator[int]:
+        yield 1
+        raise OSError("the file is gone")
+
+    reader = read_ahead(items())
+    assert next(reader) == 1
+    with pytest.raises(OSError, match="the file is gone"):
+        next(reader)
+
+
+def test_who_stops_early_closes_what_is_read_and_leaves_no_thread() -> None:
+    closed = Event()
+    before = active_count()
+
+    def items() -> Generator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    reader = read_ahead(items())
+    next(reader)
+    reader.close()
+    assert closed.is_set()
+    assert active_count() == before
+
+
+def test_work_is_done_while_the_caller_goes_on_and_one_after_another() -> None:
+    begun, released, done = Event(), Event(), []
+
+    def first() -> None:
+        begun.set()
+        assert released.wait(60)
+        done.append(1)
+
+    with WriteBehind() as behind:
+        behind.do(first)
+        assert begun.wait(60)
+        assert not done
+        released.set()
+        behind.do(lambda: done.append(2))
+        assert done[0] == 1
+    assert done == [1, 2]
+
+
+def _full() -> None:
+    raise OSError("the disk is full")
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_an_error_of_the_work_is_raised_at_the_next_or_at_the_end(more: int) -> None:
+    done: list[str] = []
+
+    def go_on() -> None:
+        with WriteBehind() as behind:
+            behind.do(_full)
+            for _ in range(more):
+                behind.do(lambda: done.append("after the failure"))
+
+    with pytest.raises(OSError, match="the disk is full"):
+        go_on()
+    assert not done
+
+
+def test_who_fails_meanwhile_is_heard_and_leaves_no_thread() -> None:
+    before = active_count()
+
+    def fail() -> None:
+        with WriteBehind() as behind:
+            behind.do(_full)
+            raise ValueError("the caller's own")
+
+    with pytest.raises(ValueError, match="the caller's own"):
+        fail()
+    assert active_count() == before
