@@ -84,9 +84,7 @@ def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, s
         return _promoted(done, verdict)
     champion = history.champion
     if champion is not None and champion.is_same_as(version.reference()):
-        head = history.head
-        before = None if head is None or head.previous is None else head.previous.version
-        return Promotion(promoted=True, reasons=(), previous=before, verdict=verdict, changed=False)
+        return _already(history, verdict)
     reasons = _objections(blessing, champion, version)
     if blessing is None or reasons:
         return Promotion(promoted=False, reasons=reasons, previous=_number(champion), verdict=verdict, changed=False)
@@ -101,13 +99,13 @@ def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, s
 
     entry = enter(registry, version.model_name, op=op, decide=decide, by=promoted_by, now=now)
     if entry is None:
-        return Promotion(
-            promoted=False,
-            reasons=tuple(f"superseded: {one}" for one in seen[-1]),
-            previous=_number(settle(registry, version.model_name, by=promoted_by, now=now).champion),
-            verdict=verdict,
-            changed=False,
-        )
+        history = settle(registry, version.model_name, by=promoted_by, now=now).history
+        champion = history.champion
+        if champion is not None and champion.is_same_as(version.reference()):
+            # Another DAG run promoted the same version at the same time.
+            return _already(history, verdict)
+        reasons = tuple(f"superseded: {one}" for one in seen[-1])
+        return Promotion(promoted=False, reasons=reasons, previous=_number(champion), verdict=verdict, changed=False)
     _finish(registry, version, entry)
     return _promoted(entry, verdict)
 
@@ -129,6 +127,12 @@ def version_to_promote(registry: Registry, model_name: str, wanted: str | int | 
 
 def _promoted(entry: Entry, verdict: str | None) -> Promotion:
     return Promotion(promoted=True, reasons=(), previous=_number(entry.previous), verdict=verdict, changed=True)
+
+
+def _already(history: History, verdict: str | None) -> Promotion:
+    head = history.head
+    before = None if head is None else _number(head.previous)
+    return Promotion(promoted=True, reasons=(), previous=before, verdict=verdict, changed=False)
 
 
 def _number(champion: VersionRef | None) -> str | None:

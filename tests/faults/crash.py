@@ -1,7 +1,7 @@
-"""Tasks that die or freeze at a named point of their work, and are tried again; afterwards MLflow is looked at.
+"""Tasks that die or freeze at a named point of their work, and are tried again, or that run twice at once.
 
 A script, because it forks: ``python crash.py http://mlflow… --data customers.csv``. Each child runs the real
-``execute`` of an operator. Prints one JSON object per line: the case, and what is there after the retry.
+``execute`` of an operator. Prints one JSON object per line: the case, and what MLflow holds after the last try.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import traceback
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,10 +47,11 @@ POINTS: dict[str, Point] = {
     "before alias": ("set_registered_model_alias", lambda *args: "champion" in args, False),
     "after alias": ("set_registered_model_alias", lambda *args: "champion" in args, True),
 }
+HALF_SENT = "model half sent"
 CASES = {
     "train": (
-        *("run started", "before the model is logged", "model logged", "before registration", "registered"),
-        *("before challenger", "before XCom"),
+        *("run started", "before the model is logged", HALF_SENT, "model logged", "before registration"),
+        *("registered", "before challenger", "before XCom"),
     ),
     "evaluate": ("run started", "blessed", "before XCom"),
     "promote": ("before the entry", "entered", "before alias", "after alias", "before XCom"),
@@ -85,6 +86,28 @@ def set_trap(point: str, strike: Strike) -> None:
     setattr(MlflowClient, name, trapped)
 
 
+def set_trap_in_the_upload(strike: Strike) -> None:
+    """Strike when the server has half of the model's file."""
+    from mlflow.store.artifact import http_artifact_repo as repository
+
+    send = repository.http_request
+
+    def trapped(creds: Any, endpoint: str, method: str, **given: Any) -> Any:
+        if method != "PUT" or not endpoint.endswith(".skops"):
+            return send(creds, endpoint, method, **given)
+        repository.http_request = send
+        content = given.pop("data").read()
+
+        def halves() -> Iterator[bytes]:
+            yield content[: len(content) // 2]
+            strike()
+            yield content[len(content) // 2 :]
+
+        return send(creds, endpoint, method, data=halves(), **given)
+
+    repository.http_request = trapped
+
+
 class Events:
     def add(self, *_: object, **__: object) -> None:
         pass
@@ -111,7 +134,9 @@ def run_task(task: str, model_name: str, data: str, *, run_id: str, point: str |
     code = 1
     os.dup2(2, 1)  # what tasks log is not the result
     try:
-        if point is not None and point in POINTS:
+        if point == HALF_SENT:
+            set_trap_in_the_upload(strike)
+        elif point is not None and point in POINTS:
             set_trap(point, strike)
         ti = SimpleNamespace(
             dag_id="crash", task_id=task, run_id=run_id, map_index=-1, try_number=1, xcom_push=lambda **_: None
@@ -200,13 +225,26 @@ def prepare(task: str, model_name: str, data: str) -> str:
     return "run-1"
 
 
+def run_twice(server: TrackingServer, tasks: list[str], data: str, *, other_run: bool) -> None:
+    """Let two processes do the same task at once."""
+    for task in tasks:
+        model_name = f"{Path(HOME).name} {task} twice {other_run}"
+        run_id = prepare(task, model_name, data)
+        second = "run-9" if other_run else run_id
+        pids = [run_task(task, model_name, data, run_id=one, point=None) for one in (run_id, second)]
+        for pid in pids:
+            finish(pid)
+        print(json.dumps({"task": task, **state(server, model_name)}), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("uri")
     parser.add_argument("--data", required=True)
     parser.add_argument("--tasks", nargs="+", default=list(CASES))
-    parser.add_argument("--points", nargs="+", default=[*POINTS, "before XCom"])
+    parser.add_argument("--points", nargs="+", default=[*POINTS, HALF_SENT, "before XCom"])
     parser.add_argument("--freeze", action="store_true", help="stop at the point, let the retry finish, go on")
+    parser.add_argument("--twice", choices=["run", "dag"], help="two tries at once, of one DAG run or of two")
     args = parser.parse_args()
     host = args.uri.removeprefix("http://")
     os.environ["AIRFLOW_CONN_MLFLOW_DEFAULT"] = f"mlflow://{host}/http"
@@ -215,6 +253,9 @@ def main() -> None:
     import airflow_mlops_provider.registry.rollback
     import airflow_mlops_provider.training.train  # noqa: F401
 
+    if args.twice:
+        run_twice(server, args.tasks, args.data, other_run=args.twice == "dag")
+        return
     for task in args.tasks:
         for point in [one for one in CASES[task] if one in args.points]:
             model_name = f"{Path(HOME).name} {task} {point}{' frozen' if args.freeze else ''}"

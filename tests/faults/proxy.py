@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
-# "before": the server never hears of the request. "after": it has carried it out, and the answer is lost.
+# "before": the server never hears of the request. "after": it has carried it out, and the answer is lost. "cut": half
+# of the answer comes. "half": the server gets half of the body.
 Mode = Literal[
     "refuse",
     *("hang before", "hang after", "reset before", "reset after"),
     *("500 before", "502 before", "503 before", "503 after", "504 after"),
-    *("429 before", "trickle", "cut"),
+    *("429 before", "trickle", "cut", "half"),
 ]
 HELD_SECONDS = 120
 TRICKLE_SECONDS = 0.001
@@ -105,6 +106,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if when == "before":
             self.fail(kind)
             return
+        if kind == "half":
+            self.forward_half(body)
+            self.fail("reset")
+            return
         status, headers, answer = self.forward(body)
         self.proxy.forwarded[f"{self.command} {path}"] += 1
         if when == "after":
@@ -124,6 +129,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         while self.rfile.readline().strip():
             pass  # trailers
         return b"".join(chunks)
+
+    def forward_half(self, body: bytes) -> None:
+        upstream = http.client.HTTPConnection(urlsplit(self.proxy.target).netloc, timeout=60)
+        upstream.putrequest(self.command, self.path)
+        for key, value in {**self.headers, "Content-Length": str(len(body))}.items():
+            if key.lower() not in ("host", "connection", "transfer-encoding", "expect", "accept-encoding"):
+                upstream.putheader(key, value)
+        upstream.endheaders()
+        upstream.send(body[: len(body) // 2])
+        upstream.close()
 
     def forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         upstream = http.client.HTTPConnection(urlsplit(self.proxy.target).netloc, timeout=60)

@@ -1,4 +1,4 @@
-"""Tasks killed or frozen at named points, then tried again: one version, one entry, the right champion."""
+"""Tasks killed, frozen or doubled at named points, and tried again: one version, one entry, the right champion."""
 
 from __future__ import annotations
 
@@ -103,6 +103,33 @@ def test_a_frozen_promotion_that_wakes_after_its_retry_changes_nothing(
     # Its own claim is all that it takes away.
     assert [case["changed"] for case in cases] == [{"claims": [1, 0]}] * 2
     assert wrong_after_a_kill(cases) == []
+
+
+def test_a_training_killed_in_the_middle_of_an_upload_is_made_anew(
+    sqlite_server: str, sample: Path, tmp_path: Path
+) -> None:
+    cases = crash(sqlite_server, sample, tmp_path, "--tasks", "train", "--points", "model half sent")
+    assert len(cases) == 1
+    assert wrong_after_a_kill(cases) == []
+
+
+def test_a_dag_run_that_is_carried_out_twice_at_once_has_one_effect(
+    sqlite_server: str, sample: Path, tmp_path: Path
+) -> None:
+    tasks = ("train", "promote", "rollback")
+    cases = crash(sqlite_server, sample, tmp_path, "--twice", "run", "--tasks", *tasks)
+    assert [case["task"] for case in cases] == list(tasks)
+    for case in cases:
+        # Both may have made a version before either saw the other's: it stays, marked, and counts for nobody.
+        assert case["duplicates"] in ([], [2] if case["task"] == "train" else [])
+        assert {key: case[key] for key in AFTER[case["task"]]} == AFTER[case["task"]], case
+
+
+def test_two_dag_runs_that_promote_the_same_version_at_once_move_the_champion_once(
+    sqlite_server: str, sample: Path, tmp_path: Path
+) -> None:
+    (case,) = crash(sqlite_server, sample, tmp_path, "--twice", "dag", "--tasks", "promote")
+    assert {key: case[key] for key in AFTER["promote"]} == AFTER["promote"], case
 
 
 @pytest.mark.faults

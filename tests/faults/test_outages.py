@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from airflow.sdk import DAG
+from sklearn.datasets import load_wine
 
 from airflow_mlops_provider.core.errors import OutageError
 from airflow_mlops_provider.core.ledger_entry import Draft
+from airflow_mlops_provider.operators.train_model import TrainModelOperator
 from airflow_mlops_provider.registry.adoption import DUPLICATE_TAG, Effect, register
 from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history, reference, settle
 from airflow_mlops_provider.registry.ledger_claims import PREFIX
 from airflow_mlops_provider.registry.ledger_store import read_book
+from airflow_mlops_provider.registry.manifest import manifest_of
+from airflow_mlops_provider.registry.model_files import fetched, verified_manifest
 from airflow_mlops_provider.registry.session import TrackingServer, open_registry
+from airflow_mlops_provider.registry.versions import by_number
 from tests.faults.proxy import FaultyProxy, Mode, faulty_proxy
 from tests.servers import mlflow_server
 
@@ -203,6 +214,48 @@ def test_a_registration_whose_answer_is_lost_counts_once(
         assert counting == ["1"]
         assert (len(found) > 1) == doubled
         assert str(registry.client.get_registered_model(model_name).aliases["challenger"]) == "1"
+
+
+@pytest.mark.parametrize(("times", "tries"), [(1, 1), (1 + TrackingServer(uri="http://nowhere").request_retries, 2)])
+def test_an_upload_cut_in_the_middle_is_made_again_and_what_half_came_counts_for_nobody(
+    upstream: str,
+    proxy: FaultyProxy,
+    model_name: str,
+    run_dag: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    times: int,
+    tries: int,
+) -> None:
+    (data := tmp_path / "wine.csv").write_text(load_wine(as_frame=True).frame.to_csv(index=False))
+    (place := tmp_path / "place").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    address = urlsplit(proxy.url)
+    connection = {"conn_type": "mlflow", "host": address.hostname, "port": address.port, "schema": "http"}
+    monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", json.dumps(connection))
+    with DAG(f"upload_{times}", schedule=None, default_args={"retries": 1, "retry_delay": timedelta(0)}) as dag:
+        TrainModelOperator(
+            task_id="train",
+            model_name=model_name,
+            data=str(data),
+            target="target",
+            estimator="sklearn.linear_model.LogisticRegression",
+            folds=0,
+        )
+    fault = proxy.fail("half", path=".skops", times=times)
+    fault.needs = "PUT"
+    outcome = run_dag(dag)
+    assert outcome.state == "success"
+    assert fault.struck == times
+    assert list(place.iterdir()) == []
+    with open_registry(TrackingServer(uri=upstream)) as registry:
+        (version,) = registry.client.search_model_versions(f"name = '{model_name}'")
+        # A run for each try, of which the one without a model is ended.
+        runs = registry.client.search_runs([registry.experiment_id(dag.dag_id)])
+        assert sorted(one.info.status for one in runs) == ["FAILED", "FINISHED"][2 - tries :]
+        found = by_number(registry, model_name, str(version.version))
+        with fetched(registry, found) as directory:
+            assert verified_manifest(registry, found, directory) == manifest_of(directory)
 
 
 @pytest.mark.faults

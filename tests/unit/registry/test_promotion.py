@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -151,20 +151,40 @@ def test_a_verdict_about_other_files_does_not_count(registry: Registry, model_na
     assert "without a check of its files" in promoted(registry, unchecked).reasons[0]
 
 
-def test_who_loses_the_race_is_superseded(registry: Registry, model_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow, fast = (blessed(registry, made(registry, model_name)) for _ in range(2))
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Let something happen between a promotion's look at the history and its entry."""
     from airflow_mlops_provider.registry import promotion
 
     prove = promotion._proven
 
-    def while_another_is_promoted(*arguments: Any) -> str:
-        monkeypatch.setattr(promotion, "_proven", prove)
-        assert promoted(registry, fast).promoted
-        return prove(*arguments)
+    def arm(do: Callable[[], object]) -> None:
+        def after_it(*arguments: Any) -> str:
+            monkeypatch.setattr(promotion, "_proven", prove)
+            do()
+            return prove(*arguments)
 
-    monkeypatch.setattr(promotion, "_proven", while_another_is_promoted)
+        monkeypatch.setattr(promotion, "_proven", after_it)
+
+    return arm
+
+
+def test_who_loses_the_race_is_superseded(registry: Registry, model_name: str, meanwhile: Callable[..., None]) -> None:
+    slow, fast = (blessed(registry, made(registry, model_name)) for _ in range(2))
+    meanwhile(lambda: promoted(registry, fast))
     outcome = promoted(registry, slow)
     assert (outcome.promoted, outcome.previous) == (False, "2")
     assert "superseded: " in outcome.reasons[0]
     assert "but the champion is 2 now" in outcome.reasons[0]
     assert by_alias(registry, model_name, CHAMPION).version == "2"
+
+
+def test_who_loses_the_race_to_a_promotion_of_the_same_version_has_nothing_left_to_do(
+    registry: Registry, model_name: str, meanwhile: Callable[..., None]
+) -> None:
+    promoted(registry, blessed(registry, made(registry, model_name)))
+    version = blessed(registry, made(registry, model_name), champion="1")
+    meanwhile(lambda: promoted(registry, version))
+    outcome = promoted(registry, version)
+    assert (outcome.promoted, outcome.changed, outcome.reasons, outcome.previous) == (True, False, (), "1")
+    assert len(read_history(registry, model_name).entries) == 2
