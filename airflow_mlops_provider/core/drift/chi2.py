@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from airflow_mlops_provider.core.cell_bins import Bins, bins_of_cells, bins_of_values, divergence
-from airflow_mlops_provider.core.drift_method import CellTest, ColumnKind, Effect, check_count
+from airflow_mlops_provider.core.binned_method import BinnedMethod
+from airflow_mlops_provider.core.cell_bins import Bins, divergence
+from airflow_mlops_provider.core.drift_method import Effect
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from airflow_mlops_provider.core.cells import CellCounts
-
     Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chi2:
+class Chi2(BinnedMethod):
     """Pearson's chi-square statistic of homogeneity of reference and current.
 
     ``chi2 = sum_b n m (p_b - q_b)^2 / (n p_b + m q_b)`` over bins b with shares p of the reference (n values) and q of
@@ -48,37 +47,21 @@ class Chi2:
     """
 
     key: ClassVar[str] = "chi2"
-    kinds: ClassVar[tuple[ColumnKind, ...]] = ("numeric", "categorical")
     threshold: ClassVar[float] = 0.0
     maximum: ClassVar[float] = inf
     unit: ClassVar[str] = "statistic"
-    test: ClassVar[CellTest] = "homogeneity"
-    symmetric: ClassVar[bool] = True
 
-    n_bins: int = 10
+    def effect(self, bins: Bins) -> Effect:
+        """Return the effect of shares in bins."""
+        import numpy as np
 
-    def __post_init__(self) -> None:
-        check_count("n_bins", f"drift method {self.key!r}", self.n_bins, low=2, high=1000)
+        n, m = bins.n_reference, bins.n_current
 
-    def from_cells(self, cells: CellCounts) -> Effect:
-        """Estimate the effect from counts in common cells."""
-        return _effect(bins_of_cells(cells, n_bins=self.n_bins))
+        def term(p: Floats, q: Floats) -> Floats:
+            pooled = n * p + m * q
+            return n * m * (p - q) ** 2 / np.where(pooled > 0, pooled, 1.0)
 
-    def exact(self, reference_values: NDArray[Any], current_values: NDArray[Any]) -> float:
-        """Compute the effect from the values themselves."""
-        return _effect(bins_of_values(self.key, reference_values, current_values, n_bins=self.n_bins)).value
-
-
-def _effect(bins: Bins) -> Effect:
-    import numpy as np
-
-    n, m = bins.n_reference, bins.n_current
-
-    def term(p: Floats, q: Floats) -> Floats:
-        pooled = n * p + m * q
-        return n * m * (p - q) ** 2 / np.where(pooled > 0, pooled, 1.0)
-
-    return divergence(bins, term)
+        return divergence(bins, term)
 
 
 METHOD = Chi2

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from airflow_mlops_provider.core.cell_bins import Bins, bins_of_cells, bins_of_values, divergence
-from airflow_mlops_provider.core.drift_method import CellTest, ColumnKind, Effect, check_count
+from airflow_mlops_provider.core.binned_method import BinnedMethod
+from airflow_mlops_provider.core.cell_bins import Bins, divergence
+from airflow_mlops_provider.core.drift_method import Effect
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from airflow_mlops_provider.core.cells import CellCounts
-
     Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CramersV:
+class CramersV(BinnedMethod):
     """Cramer's V between the values and which sample they come from.
 
     ``V = sqrt(chi2 / (n + m))``, where chi2 is Pearson's statistic of the table of two samples by bins [1]_; samples
@@ -45,37 +44,21 @@ class CramersV:
     """
 
     key: ClassVar[str] = "cramers_v"
-    kinds: ClassVar[tuple[ColumnKind, ...]] = ("numeric", "categorical")
     threshold: ClassVar[float] = 0.2
     maximum: ClassVar[float] = 1.0
     unit: ClassVar[str] = "association"
-    test: ClassVar[CellTest] = "homogeneity"
-    symmetric: ClassVar[bool] = True
 
-    n_bins: int = 10
+    def effect(self, bins: Bins) -> Effect:
+        """Return the effect of shares in bins."""
+        import numpy as np
 
-    def __post_init__(self) -> None:
-        check_count("n_bins", f"drift method {self.key!r}", self.n_bins, low=2, high=1000)
+        n, m = bins.n_reference, bins.n_current
 
-    def from_cells(self, cells: CellCounts) -> Effect:
-        """Estimate the effect from counts in common cells."""
-        return _effect(bins_of_cells(cells, n_bins=self.n_bins))
+        def term(p: Floats, q: Floats) -> Floats:
+            pooled = n * p + m * q
+            return n * m * (p - q) ** 2 / np.where(pooled > 0, pooled, 1.0) / (n + m)
 
-    def exact(self, reference_values: NDArray[Any], current_values: NDArray[Any]) -> float:
-        """Compute the effect from the values themselves."""
-        return _effect(bins_of_values(self.key, reference_values, current_values, n_bins=self.n_bins)).value
-
-
-def _effect(bins: Bins) -> Effect:
-    import numpy as np
-
-    n, m = bins.n_reference, bins.n_current
-
-    def term(p: Floats, q: Floats) -> Floats:
-        pooled = n * p + m * q
-        return n * m * (p - q) ** 2 / np.where(pooled > 0, pooled, 1.0) / (n + m)
-
-    return divergence(bins, term, then=lambda total: min(sqrt(total), 1.0))
+        return divergence(bins, term, then=lambda total: min(sqrt(total), 1.0))
 
 
 METHOD = CramersV

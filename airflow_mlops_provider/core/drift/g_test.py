@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from airflow_mlops_provider.core.cell_bins import Bins, bins_of_cells, bins_of_values, divergence
-from airflow_mlops_provider.core.drift_method import CellTest, ColumnKind, Effect, check_count
+from airflow_mlops_provider.core.binned_method import BinnedMethod
+from airflow_mlops_provider.core.cell_bins import Bins, divergence
+from airflow_mlops_provider.core.drift_method import Effect
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from airflow_mlops_provider.core.cells import CellCounts
-
     Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GTest:
+class GTest(BinnedMethod):
     """Likelihood ratio (G) statistic of homogeneity of reference and current.
 
     ``G = 2 sum_b (n p_b ln(p_b / h_b) + m q_b ln(q_b / h_b))`` with ``h = (n p + m q) / (n + m)`` over bins b with
@@ -47,39 +46,23 @@ class GTest:
     """
 
     key: ClassVar[str] = "g_test"
-    kinds: ClassVar[tuple[ColumnKind, ...]] = ("numeric", "categorical")
     threshold: ClassVar[float] = 0.0
     maximum: ClassVar[float] = inf
     unit: ClassVar[str] = "statistic"
-    test: ClassVar[CellTest] = "homogeneity"
-    symmetric: ClassVar[bool] = True
 
-    n_bins: int = 10
+    def effect(self, bins: Bins) -> Effect:
+        """Return the effect of shares in bins."""
+        import numpy as np
+        from scipy.special import rel_entr
 
-    def __post_init__(self) -> None:
-        check_count("n_bins", f"drift method {self.key!r}", self.n_bins, low=2, high=1000)
+        n, m = bins.n_reference, bins.n_current
 
-    def from_cells(self, cells: CellCounts) -> Effect:
-        """Estimate the effect from counts in common cells."""
-        return _effect(bins_of_cells(cells, n_bins=self.n_bins))
+        def term(p: Floats, q: Floats) -> Floats:
+            pooled = (n * p + m * q) / (n + m)
+            total: Floats = 2 * (n * rel_entr(p, pooled) + m * rel_entr(q, pooled))
+            return np.maximum(total, 0.0)
 
-    def exact(self, reference_values: NDArray[Any], current_values: NDArray[Any]) -> float:
-        """Compute the effect from the values themselves."""
-        return _effect(bins_of_values(self.key, reference_values, current_values, n_bins=self.n_bins)).value
-
-
-def _effect(bins: Bins) -> Effect:
-    import numpy as np
-    from scipy.special import rel_entr
-
-    n, m = bins.n_reference, bins.n_current
-
-    def term(p: Floats, q: Floats) -> Floats:
-        pooled = (n * p + m * q) / (n + m)
-        total: Floats = 2 * (n * rel_entr(p, pooled) + m * rel_entr(q, pooled))
-        return np.maximum(total, 0.0)
-
-    return divergence(bins, term)
+        return divergence(bins, term)
 
 
 METHOD = GTest

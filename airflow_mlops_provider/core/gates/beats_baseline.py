@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from airflow_mlops_provider.core.gate_parameters import check_number
-from airflow_mlops_provider.core.gating import Evidence, GateKind, GateResult
-from airflow_mlops_provider.core.metrics import find
+from airflow_mlops_provider.core.difference_gate import DifferenceGate
+from airflow_mlops_provider.core.gating import GateKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BeatsBaseline:
+class BeatsBaseline(DifferenceGate):
     """The challenger beats the baseline by more than a margin.
 
     The baseline predicts the distribution of the target. The lower bound of the paired difference on the same rows must
@@ -33,30 +32,7 @@ class BeatsBaseline:
 
     key: ClassVar[str] = "beats_baseline"
     kind: ClassVar[GateKind] = "value"
-
-    metric: str | None = None
-    margin: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.metric is not None:
-            find(self.metric)
-        check_number(self.key, "margin", self.margin, low=0.0)
-
-    def judge(self, evidence: Evidence) -> GateResult:
-        """Answer from the evidence."""
-        found = evidence.difference(evidence.baseline, name="baseline", metric=self.metric)
-        passed = found.lower > self.margin
-        return GateResult(
-            gate=self.key,
-            kind=self.kind,
-            passed=passed,
-            message=(
-                f"{found.describe(against='baseline')}. "
-                f"{'Shown' if passed else 'Not shown'} to be better by more than {self.margin:g}."
-            ),
-            observed=found.to_dict(),
-            required={"metric": found.metric, "margin": self.margin},
-        )
+    against: ClassVar[Literal["baseline", "champion"]] = "baseline"
 
 
 GATE = BeatsBaseline

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from airflow_mlops_provider.core.gate_parameters import check_number
-from airflow_mlops_provider.core.gating import Evidence, GateKind, GateResult
-from airflow_mlops_provider.core.metrics import find
+from airflow_mlops_provider.core.difference_gate import DifferenceGate
+from airflow_mlops_provider.core.gating import GateKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BetterThanChampion:
+class BetterThanChampion(DifferenceGate):
     """The challenger is better than the champion by more than a margin.
 
     The lower bound of the paired difference on the same rows must be above the margin, so a model that is not better is
@@ -33,30 +32,7 @@ class BetterThanChampion:
 
     key: ClassVar[str] = "better_than_champion"
     kind: ClassVar[GateKind] = "change"
-
-    metric: str | None = None
-    margin: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.metric is not None:
-            find(self.metric)
-        check_number(self.key, "margin", self.margin, low=0.0)
-
-    def judge(self, evidence: Evidence) -> GateResult:
-        """Answer from the evidence."""
-        found = evidence.difference(evidence.champion, name="champion", metric=self.metric)
-        passed = found.lower > self.margin
-        return GateResult(
-            gate=self.key,
-            kind=self.kind,
-            passed=passed,
-            message=(
-                f"{found.describe(against='champion')}. "
-                f"{'Shown' if passed else 'Not shown'} to be better by more than {self.margin:g}."
-            ),
-            observed=found.to_dict(),
-            required={"metric": found.metric, "margin": self.margin},
-        )
+    against: ClassVar[Literal["baseline", "champion"]] = "champion"
 
 
 GATE = BetterThanChampion
