@@ -129,7 +129,7 @@ def peer_python(name: str) -> Path | None:
     python = folder / "bin" / "python"
     ready = folder / ".ready"
     if not ready.exists():
-        print(f"profile: installing {_PEERS[name][0]} into {folder}")
+        print(f"profile: installing {_PEERS[name][0]} into {folder}", file=sys.stderr)
         venv.create(folder, with_pip=True, clear=True)
         done = subprocess.run(
             [python, "-m", "pip", "install", "--quiet", *_PEERS[name]], capture_output=True, text=True

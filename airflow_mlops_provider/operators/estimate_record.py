@@ -34,7 +34,7 @@ def record(found: EstimateCheck, *, tags: Mapping[str, str]) -> dict[str, Any]:
         As :class:`~airflow_mlops_provider.operators.estimate_performance.EstimatePerformanceOperator` describes,
         without ``passed``.
     """
-    from airflow_mlops_provider.registry.monitoring import log_trend, rows_tags, window_tags
+    from airflow_mlops_provider.registry.monitoring import log_check, rows_tags, window_tags
     from airflow_mlops_provider.registry.runs import logged_run
     from airflow_mlops_provider.reports.estimate import estimate_report
 
@@ -67,16 +67,8 @@ def record(found: EstimateCheck, *, tags: Mapping[str, str]) -> dict[str, Any]:
         )
         html = estimate_report(report, reference=found.reference, current=found.current, about=_about(found))
         run.log_text(html, REPORT)
-        metrics = metrics_of(report)
-        run.log_metrics(metrics)
-        log_trend(
-            registry,
-            experiment_id=run.experiment_id,
-            reference=reference,
-            name=f"{version.model_name} version {version.version}",
-            metrics=metrics,
-            window=window,
-        )
+        trend = f"{version.model_name} version {version.version}"
+        log_check(run, metrics_of(report), reference=reference, name=trend, window=window)
         return {
             **_summary(report),
             "model_name": version.model_name,

@@ -37,7 +37,7 @@ def record(found: PerformanceCheck, *, tags: Mapping[str, str]) -> dict[str, Any
         As :class:`~airflow_mlops_provider.operators.check_performance.CheckPerformanceOperator` describes, without
         ``passed``.
     """
-    from airflow_mlops_provider.registry.monitoring import log_trend, rows_tags, window_tags
+    from airflow_mlops_provider.registry.monitoring import log_check, rows_tags, window_tags
     from airflow_mlops_provider.registry.runs import logged_run
     from airflow_mlops_provider.reports.performance import performance_report
 
@@ -61,16 +61,8 @@ def record(found: PerformanceCheck, *, tags: Mapping[str, str]) -> dict[str, Any
             run.log_dataset(found.labels, context="labels")
         run.log_dict({**report.to_dict(), "policy": request.policy.to_dict()}, RESULT)
         run.log_text(performance_report(report, about=_about(found)), REPORT)
-        metrics = metrics_of(report)
-        run.log_metrics(metrics)
-        log_trend(
-            registry,
-            experiment_id=run.experiment_id,
-            reference=reference,
-            name=f"{version.model_name} version {version.version}",
-            metrics=metrics,
-            window=window,
-        )
+        trend = f"{version.model_name} version {version.version}"
+        log_check(run, metrics_of(report), reference=reference, name=trend, window=window)
         return {
             **_summary(report),
             "model_name": version.model_name,

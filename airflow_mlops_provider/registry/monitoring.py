@@ -216,7 +216,7 @@ def rows_tags(window: Window, *, delay_days: float, window_days: float | None) -
 
 
 def log_check(run: LoggedRun, metrics: Mapping[str, float], *, reference: str, name: str, window: Window) -> None:
-    """Log a check's metrics, of which `ROWS` is one, in its own run and in the trend of that name."""
+    """Log a check's metrics in its own run and in the trend of that name."""
     run.log_metrics(metrics)
     log_trend(
         run.registry,
