@@ -12,8 +12,10 @@ import pytest
 from airflow.sdk import DAG
 from sklearn.datasets import load_diabetes, load_wine
 
+from airflow_mlops_provider.core.errors import OutageError
 from airflow_mlops_provider.data.table_files import open_files
-from airflow_mlops_provider.exceptions import InvalidInputError, RejectedError
+from airflow_mlops_provider.data.writer import ParquetWriter
+from airflow_mlops_provider.exceptions import InvalidInputError, RejectedError, RetryableError
 from airflow_mlops_provider.hooks.mlflow import embedded_server
 from airflow_mlops_provider.operators.batch_score import BatchScoreOperator
 from airflow_mlops_provider.operators.train_model import TrainModelOperator
@@ -161,6 +163,30 @@ def test_a_shadow_scores_the_same_rows_where_no_reader_of_the_output_looks(
         read = source.to_pandas()
     assert len(read) == 1_000
     assert set(read["model_version"]) == {versions[0]["version"]}
+
+
+@pytest.mark.parametrize("full", ["shadow", "output"])
+def test_a_shadow_that_cannot_be_written_harms_nobody_and_an_output_that_cannot_is_not_taken_for_a_shadow(
+    score: Callable[..., Any], customers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    write = ParquetWriter.write
+
+    def fail(self: ParquetWriter, rows: Any) -> None:
+        if ("shadow" in self.uri.rpartition("/")[2]) == (full == "shadow"):
+            raise OutageError("the disk is full")
+        write(self, rows)
+
+    monkeypatch.setattr(ParquetWriter, "write", fail)
+    output = tmp_path / "scores.parquet"
+    outcome = score(data=str(customers), output_path=str(output), shadow=["challenger"])
+    if full == "shadow":
+        (shadow,) = outcome.xcoms["score"]["shadows"]
+        assert "the disk is full" in shadow["error"]
+        assert pq.read_metadata(output).num_rows == 1_000
+        assert [one.name for one in tmp_path.iterdir()] == ["scores.parquet"]
+    else:
+        assert type(outcome.errors["score"]) is RetryableError
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_what_another_run_wrote_is_not_replaced(score: Callable[..., Any], customers: Path, tmp_path: Path) -> None:
