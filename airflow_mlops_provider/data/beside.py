@@ -67,6 +67,11 @@ class WriteBehind:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=True)
+        try:
+            self._pool.shutdown(wait=True)
+        except BaseException:
+            # A time-out of the task strikes here, too. Who cleans up next must not meet work that still goes on.
+            self._pool.shutdown(wait=True)
+            raise
         if error is None:
             self._wait()

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow.providers.common.compat.sdk import determine_kwargs
 from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
 
 from airflow_mlops_provider.core.errors import InputError
@@ -137,8 +138,8 @@ class TrainModelDecoratedOperator(DecoratedOperator, MLOpsOperator):
         check_model_name(self.model_name)
 
         def fit(X: Any, y: Any) -> Any:
-            arguments = self.determine_kwargs({**context, **self.op_kwargs, "X": X, "y": y})
-            return self.python_callable(**arguments)
+            given = {**context, **self.op_kwargs, "X": X, "y": y}
+            return self.python_callable(**determine_kwargs(self.python_callable, self.op_args, given))
 
         with open_data(self.render_data(self.data, context)) as source:
             training = Training(

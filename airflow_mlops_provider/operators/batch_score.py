@@ -196,7 +196,7 @@ class BatchScoreOperator(MLOpsOperator):
 
     def _load(self) -> tuple[ScoringModel, list[ScoringModel]]:
         from airflow_mlops_provider.operators.scoring_model import load_scoring_model, load_shadows
-        from airflow_mlops_provider.registry.versions import resolve
+        from airflow_mlops_provider.registry.champion import resolve
 
         with MlflowHook(self.mlflow_conn_id).open() as registry:
             version = resolve(registry, self.model_name, self.version, alias=self.alias)

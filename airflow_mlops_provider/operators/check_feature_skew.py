@@ -83,7 +83,7 @@ class CheckFeatureSkewOperator(MLOpsOperator):
         from airflow_mlops_provider.core.skew import check_skew
         from airflow_mlops_provider.operators.scoring_counts import count_features
         from airflow_mlops_provider.operators.scoring_model import read_version_evidence, training_profile_of
-        from airflow_mlops_provider.registry.versions import resolve
+        from airflow_mlops_provider.registry.champion import resolve
 
         with MlflowHook(self.mlflow_conn_id).open() as registry:
             version = resolve(registry, self.model_name, self.version, alias=self.alias)

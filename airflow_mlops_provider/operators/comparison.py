@@ -111,18 +111,6 @@ class Comparison:
         }
         return {**flat, "rows_judged": self.rows, "rows_left_out": self.evidence.rows_left_out}
 
-    def brief(self) -> dict[str, dict[str, float]]:
-        """Return the deciding metric of each side."""
-        return {
-            side: {
-                "value": values[self.metric].value,
-                "lower": values[self.metric].lower,
-                "upper": values[self.metric].upper,
-            }
-            for side, values in self.sides().items()
-            if self.metric in values
-        }
-
 
 def compare_on(
     table: pa.Table, *, challenger: Contender, champion: Contender | None, confidence: float, seed: int

@@ -154,10 +154,11 @@ def _check_cells(profile: DatasetProfile, reference: Reference, uri: str) -> Non
 
 
 def _champion(registry: Registry, model_name: str, *, with_sample: bool) -> Reference:
+    from airflow_mlops_provider.registry.champion import resolve
     from airflow_mlops_provider.registry.evidence import read_evidence
     from airflow_mlops_provider.registry.profiles import training_profile
     from airflow_mlops_provider.registry.reference import read_sample
-    from airflow_mlops_provider.registry.versions import CHAMPION, resolve
+    from airflow_mlops_provider.registry.versions import CHAMPION
 
     version = resolve(registry, model_name, None, alias=CHAMPION)
     profile = training_profile(registry, version)

@@ -97,9 +97,9 @@ def estimate_performance(request: EstimateRequest, *, log: Any) -> EstimateCheck
     from airflow_mlops_provider.core.decide_estimate import decide_estimate
     from airflow_mlops_provider.operators.scored_rows import read_scored, scored_data
     from airflow_mlops_provider.operators.scoring_model import read_version_evidence
+    from airflow_mlops_provider.registry.champion import resolve
     from airflow_mlops_provider.registry.heldout import read_heldout
     from airflow_mlops_provider.registry.monitoring import Window
-    from airflow_mlops_provider.registry.versions import resolve
 
     window = Window.parse(request.window_end)
     with MlflowHook(request.mlflow_conn_id).open() as registry:

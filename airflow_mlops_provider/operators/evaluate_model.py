@@ -15,6 +15,13 @@ from airflow_mlops_provider.operators.base import MLOpsOperator
 from airflow_mlops_provider.operators.comparison import Comparison, Contender, compare_on
 from airflow_mlops_provider.operators.contenders import load_contender
 from airflow_mlops_provider.operators.effects import actor_of, now_text, op_of
+from airflow_mlops_provider.operators.evaluation_record import (
+    REPORT,
+    earlier_result,
+    enter_rejection,
+    result_of,
+    version_to_judge,
+)
 from airflow_mlops_provider.operators.tracking import context_tags
 
 if TYPE_CHECKING:
@@ -25,10 +32,7 @@ if TYPE_CHECKING:
     from airflow_mlops_provider.core.ledger_entry import VersionRef
     from airflow_mlops_provider.core.specs import Fingerprint
     from airflow_mlops_provider.registry.models import LoadedModel
-    from airflow_mlops_provider.registry.session import Registry
     from airflow_mlops_provider.registry.versions import Version
-
-REPORT = "blessing/blessing.html"
 
 
 class EvaluateModelOperator(MLOpsOperator):
@@ -121,13 +125,19 @@ class EvaluateModelOperator(MLOpsOperator):
         """Load both versions, compare them, decide and record."""
         from airflow_mlops_provider.core.gating import decide
         from airflow_mlops_provider.registry.ledger import settle
-        from airflow_mlops_provider.registry.versions import CHALLENGER, by_number, resolve
+        from airflow_mlops_provider.registry.versions import by_number
 
         check_model_name(self.model_name)
+        actor = actor_of(context)
         with MlflowHook(self.mlflow_conn_id).open() as registry:
-            version = resolve(registry, self.model_name, self.version, alias=CHALLENGER)
-            known = settle(registry, self.model_name, by=actor_of(context), now=now_text()).champion
+            op = op_of(context, self.model_name)
+            version, done = version_to_judge(registry, self.model_name, self.version, op=op, actor=actor)
+            known = settle(registry, self.model_name, by=actor, now=now_text()).champion
             if known is not None and known.is_same_as(version.reference()):
+                done = done or earlier_result(registry, version, actor=actor)
+                if done is not None:
+                    self.log.info("%s was blessed by an earlier try of this task, and is champion now", version.title)
+                    return done
                 raise InputError(f"{version.label} is the champion itself: there is nothing to compare it with.")
             champion = None if known is None else by_number(registry, self.model_name, known.version)
         with open_data(self.render_data(self.data, context)) as source:
@@ -222,6 +232,7 @@ class EvaluateModelOperator(MLOpsOperator):
             "evaluated_by": actor_of(context),
             "confidence": self.confidence,
             "seed": self.seed,
+            "metric": comparison.metric,
             "fingerprint": fingerprint.to_dict(),
             **comparison.to_dict(),
         }
@@ -240,39 +251,6 @@ class EvaluateModelOperator(MLOpsOperator):
             run.log_text(blessing_report(blessing, figures), REPORT)
             write_blessing(run, version, blessing)
             if not verdict.passed:
-                self._enter_rejection(registry, context, version.reference(files.manifest.sha256), verdict, run.run_id)
-            return {
-                "passed": verdict.passed,
-                "reasons": list(verdict.reasons),
-                "verdict": verdict.verdict,
-                "model_name": version.model_name,
-                "version": version.version,
-                "champion_version": blessing["champion_version"],
-                "metric": comparison.metric,
-                "metrics": comparison.brief(),
-                "rows": blessing["rows"],
-                "gates": [{"gate": one.gate, "passed": one.passed, "skipped": one.skipped} for one in verdict.results],
-                "run_id": run.run_id,
-                "experiment_id": run.experiment_id,
-                "run_url": run.url(),
-                "report_url": run.url(REPORT),
-                "model_version_url": registry.version_url(model_name=version.model_name, version=version.version),
-            }
-
-    def _enter_rejection(
-        self, registry: Registry, context: Context, subject: VersionRef, verdict: Verdict, run_id: str
-    ) -> None:
-        from airflow_mlops_provider.core.ledger_entry import Draft
-        from airflow_mlops_provider.registry.ledger import enter
-
-        actor, now = actor_of(context), now_text()
-        draft = Draft(
-            kind="reject",
-            by=actor,
-            at=now,
-            reason="; ".join(verdict.reasons),
-            subject=subject,
-            details={"evaluation_run_id": run_id},
-        )
-        op = op_of(context, self.model_name)
-        enter(registry, self.model_name, op=op, decide=lambda _: draft, by=actor, now=now)
+                subject, op = version.reference(files.manifest.sha256), op_of(context, self.model_name)
+                enter_rejection(registry, subject, blessing, op=op, run_id=run.run_id)
+            return result_of(run, blessing)

@@ -64,11 +64,11 @@ class Amount:
 
 def known_to_champion(mlflow_conn_id: str, model_name: str) -> Known:
     """Return what the champion was trained on; nothing when there is no champion yet."""
+    from airflow_mlops_provider.registry.champion import champion_of
     from airflow_mlops_provider.registry.evidence import read_evidence
-    from airflow_mlops_provider.registry.versions import CHAMPION, by_alias
 
     with MlflowHook(mlflow_conn_id).open() as registry:
-        champion = by_alias(registry, model_name, CHAMPION)
+        champion = champion_of(registry, model_name)
         if champion is None:
             return Known(label=f"ever, for model {model_name!r} has no champion yet")
         evidence, rows = read_evidence(

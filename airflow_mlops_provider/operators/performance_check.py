@@ -122,9 +122,9 @@ def check_performance(request: PerformanceRequest, *, log: Any) -> PerformanceCh
     from airflow_mlops_provider.core.performance_report import Coverage
     from airflow_mlops_provider.operators.scored_rows import predictions_of, read_scored, scored_data
     from airflow_mlops_provider.operators.scoring_model import read_version_evidence
+    from airflow_mlops_provider.registry.champion import resolve
     from airflow_mlops_provider.registry.monitoring import Window
     from airflow_mlops_provider.registry.segments import read_segments
-    from airflow_mlops_provider.registry.versions import resolve
 
     as_of = Window.parse(request.window_end)
     with MlflowHook(request.mlflow_conn_id).open() as registry:

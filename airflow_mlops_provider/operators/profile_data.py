@@ -83,8 +83,9 @@ class ProfileDataOperator(MLOpsOperator):
         return store_profile(self, context, profile, fingerprints=[fingerprint])
 
     def _pattern(self, registry: Registry) -> DatasetProfile | None:
+        from airflow_mlops_provider.registry.champion import resolve
         from airflow_mlops_provider.registry.profiles import read_profile, training_profile
-        from airflow_mlops_provider.registry.versions import CHAMPION, resolve
+        from airflow_mlops_provider.registry.versions import CHAMPION
 
         if self.model_name is not None:
             return training_profile(registry, resolve(registry, self.model_name, None, alias=CHAMPION))

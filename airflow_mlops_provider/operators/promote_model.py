@@ -73,10 +73,17 @@ class PromoteModelOperator(MLOpsOperator):
             "version": version.version,
             "run_id": version.run_id,
             "changed": outcome.changed,
+            "superseded_by": outcome.superseded_by,
             "previous_champion": outcome.previous,
             "verdict": outcome.verdict,
             "model_version_url": url,
         }
+        if outcome.superseded_by is not None:
+            self.log.warning(
+                "An earlier try had made version %s champion; %s is champion now",
+                version.version,
+                outcome.superseded_by,
+            )
         if outcome.changed:
             self.log.info("Champion of %r: version %s after %s", self.model_name, version.version, outcome.previous)
             extra = {

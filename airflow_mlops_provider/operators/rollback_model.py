@@ -34,6 +34,10 @@ class RollbackModelOperator(MLOpsOperator):
     to_version : str or int, optional
         Version to go back to; default the latest earlier champion whose files are whole and load. Templated; an empty
         text is the default.
+    from_version : str or int, optional
+        The champion to leave. When another one is champion by then, nothing is changed and the task succeeds, so that
+        of two runs against the same bad version the later one does no harm. Default is the champion when the task
+        looks. Templated; an empty text is the default.
     trusted_types : sequence of str
         Types in the model, beyond scikit-learn's own, that may be loaded.
     allow_pickle : bool, default False
@@ -54,7 +58,13 @@ class RollbackModelOperator(MLOpsOperator):
     <Task(RollbackModelOperator): rollback>
     """
 
-    template_fields: Sequence[str] = (*MLOpsOperator.template_fields, "model_name", "to_version", "reason")
+    template_fields: Sequence[str] = (
+        *MLOpsOperator.template_fields,
+        "model_name",
+        "to_version",
+        "from_version",
+        "reason",
+    )
     ui_color = "#f5ded7"
 
     def __init__(
@@ -63,6 +73,7 @@ class RollbackModelOperator(MLOpsOperator):
         model_name: str,
         reason: str,
         to_version: Any = None,
+        from_version: Any = None,
         trusted_types: Sequence[str] = (),
         allow_pickle: bool = False,
         trial_memory_megabytes: int = 4096,
@@ -73,6 +84,7 @@ class RollbackModelOperator(MLOpsOperator):
         self.model_name = model_name
         self.reason = reason
         self.to_version = to_version
+        self.from_version = from_version
         self.trusted_types = tuple(trusted_types)
         self.allow_pickle = allow_pickle
         self.trial_memory_megabytes = trial_memory_megabytes
@@ -93,7 +105,8 @@ class RollbackModelOperator(MLOpsOperator):
             outcome = roll_back(
                 registry,
                 self.model_name,
-                to_version=None if self.to_version in (None, "") else str(self.to_version),
+                to_version=_text(self.to_version),
+                from_version=_text(self.from_version),
                 reason=self.reason,
                 by=actor_of(context),
                 now=now_text(),
@@ -121,3 +134,7 @@ class RollbackModelOperator(MLOpsOperator):
             "passed_over": [one[:300] for one in outcome.passed_over],
             "model_version_url": url,
         }
+
+
+def _text(version: Any) -> str | None:
+    return None if version in (None, "", "None") else str(version)

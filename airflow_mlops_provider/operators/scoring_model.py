@@ -89,13 +89,16 @@ def load_scoring_model(
     InputError
         Files, record or a profile are missing or damaged, or do not belong together.
     """
+    from airflow_mlops_provider.registry.champion import known_manifest
     from airflow_mlops_provider.registry.example import read_example
-    from airflow_mlops_provider.registry.models import load_model
+    from airflow_mlops_provider.registry.models import load_version
     from airflow_mlops_provider.training.example import check_example
 
     evidence = read_version_evidence(registry, version)
-    model, _ = load_model(registry, model_name=version.model_name, version=version.version, trusted_types=trusted_types)
-    scorer = scorer_of(model, evidence, label=version.label)
+    # Of a champion the ledger knows what its files were when it was judged.
+    judged = known_manifest(registry, version)
+    loaded = load_version(registry, version, trusted_types=trusted_types, expected_sha256=judged)
+    scorer = scorer_of(loaded.model, evidence, label=version.label)
     example = read_example(registry, version)
     if example is not None:
         check_example(example, kinds=evidence.kinds, scorer=scorer, label=version.label)

@@ -115,7 +115,7 @@ class SmokeTestModelOperator(MLOpsOperator):
     def perform(self, context: Context) -> dict[str, Any]:
         """Start the process, judge its answer, record."""
         from airflow_mlops_provider.operators.scoring_model import read_version_evidence
-        from airflow_mlops_provider.registry.versions import resolve
+        from airflow_mlops_provider.registry.champion import resolve
 
         hook = MlflowHook(self.mlflow_conn_id)
         with hook.open() as registry:

@@ -110,8 +110,9 @@ class SuggestExpectationsOperator(MLOpsOperator):
             }
 
     def _champion_profile(self, registry: Registry) -> DatasetProfile:
+        from airflow_mlops_provider.registry.champion import resolve
         from airflow_mlops_provider.registry.profiles import training_profile
-        from airflow_mlops_provider.registry.versions import CHAMPION, resolve
+        from airflow_mlops_provider.registry.versions import CHAMPION
 
         return training_profile(registry, resolve(registry, str(self.model_name), None, alias=CHAMPION))
 

@@ -131,28 +131,36 @@ def _effect(context: Context, training: Training) -> Effect:
 
 def _adopted(context: Context, training: Training, effect: Effect) -> dict[str, Any] | None:
     from airflow_mlops_provider.registry.adoption import earlier_run, earlier_version, point_challenger
-    from airflow_mlops_provider.registry.evidence import read_evidence
-    from airflow_mlops_provider.registry.runs import LoggedRun
 
     with MlflowHook(training.mlflow_conn_id).open() as registry:
         version = earlier_version(registry, effect)
-        if version is not None:
-            point_challenger(registry, version)
-            run_id, model_id = str(version.run_id), ""
-        else:
+        if version is None:
             whole = earlier_run(registry, effect, experiment_id=registry.experiment_id(training.experiment_name))
             if whole is None:
                 return None
             run_id, model_id = whole
-        evidence, _ = read_evidence(
-            registry, run_id=run_id, version="of an earlier try", model_name=training.model_name
-        )
-        if version is None:
+            evidence = _evidence(registry, training, run_id)
             version = _register(context, registry, effect, run_id=run_id, model_id=model_id, evidence=evidence)
-        log.info("Took over %s, which an earlier try of this task had trained", version.label)
-        experiment_id = str(registry.client.get_run(run_id).info.experiment_id)
-        run = LoggedRun(registry=registry, run_id=run_id, experiment_id=experiment_id)
-        return _result(run, version, evidence)
+        else:
+            point_challenger(registry, version)
+        return _taken_over(registry, training, version)
+
+
+def _taken_over(registry: Registry, training: Training, version: Version) -> dict[str, Any]:
+    """Return the result of another try of the same task."""
+    from airflow_mlops_provider.registry.runs import LoggedRun
+
+    run_id = str(version.run_id)
+    evidence = _evidence(registry, training, run_id)
+    log.info("Took over %s, which another try of this task had trained", version.label)
+    experiment_id = str(registry.client.get_run(run_id).info.experiment_id)
+    return _result(LoggedRun(registry=registry, run_id=run_id, experiment_id=experiment_id), version, evidence)
+
+
+def _evidence(registry: Registry, training: Training, run_id: str) -> TrainingEvidence:
+    from airflow_mlops_provider.registry.evidence import read_evidence
+
+    return read_evidence(registry, run_id=run_id, version="of another try", model_name=training.model_name)[0]
 
 
 def _track(context: Context, trained: Trained, training: Training, effect: Effect) -> dict[str, Any]:
@@ -188,6 +196,9 @@ def _track(context: Context, trained: Trained, training: Training, effect: Effec
             _log(run, trained, evidence, training, figures)
             model_id = log_model(run, Path(folder) / "model", params=trained.result.params)
             version = _register(context, registry, effect, run_id=run.run_id, model_id=model_id, evidence=evidence)
+            if version.run_id != run.run_id:
+                # A twin of this task was faster; what is told must all be of the version that counts.
+                return _taken_over(registry, training, version)
             return _result(run, version, evidence)
 
 

@@ -159,8 +159,9 @@ class ValidateDataOperator(MLOpsOperator):
     def _suite(self) -> Any:
         if self.model_name is None:
             return self.suite
+        from airflow_mlops_provider.registry.champion import resolve
         from airflow_mlops_provider.registry.profiles import training_suite
-        from airflow_mlops_provider.registry.versions import CHAMPION, resolve
+        from airflow_mlops_provider.registry.versions import CHAMPION
 
         with MlflowHook(self.mlflow_conn_id).open() as registry:
             champion = resolve(registry, self.model_name, None, alias=CHAMPION)

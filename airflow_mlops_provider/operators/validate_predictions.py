@@ -88,7 +88,7 @@ class ValidatePredictionsOperator(MLOpsOperator):
         from airflow_mlops_provider.core.prediction_checks import check_predictions
         from airflow_mlops_provider.operators.scoring_counts import count_predictions
         from airflow_mlops_provider.operators.scoring_model import heldout_profile_of, read_version_evidence
-        from airflow_mlops_provider.registry.versions import resolve
+        from airflow_mlops_provider.registry.champion import resolve
 
         with open_data(self.render_data(self.data, context)) as source:
             number = self.version if self.version not in (None, "") else _version_in(source)

@@ -29,6 +29,7 @@ INPUT_TAG = "mlops.input_sha256"
 DUPLICATE_TAG = "mlops.duplicate_of"
 UNFINISHED_TAG = "mlops.unfinished"
 MAX_RUNS = 100
+MAX_RACES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,16 +160,22 @@ def register(
 
 def point_challenger(registry: Registry, version: Version) -> None:
     """Let the alias ``challenger`` name a version, unless a later one has come or this one was decided on already."""
-    model = registry.client.get_registered_model(version.model_name)
-    present = (model.aliases or {}).get(CHALLENGER)
-    if present is not None and int(present) >= int(version.version):
-        return
-    entries = read_history(registry, version.model_name).entries
-    if any(one.subject is not None and one.subject.is_same_as(version.reference()) for one in entries):
-        return
-    patiently(
-        registry, lambda: registry.client.set_registered_model_alias(version.model_name, CHALLENGER, version.version)
-    )
+    for _ in range(MAX_RACES):
+        model = registry.client.get_registered_model(version.model_name)
+        present = (model.aliases or {}).get(CHALLENGER)
+        # Two trainings that register at once may set the alias in the wrong order, so who sets it looks again.
+        later = [from_mlflow(one) for one in model.latest_versions if int(one.version) > int(version.version)]
+        wanted = next((one for one in later if OP_TAG in one.tags and DUPLICATE_TAG not in one.tags), version)
+        if present is not None and int(present) >= int(wanted.version):
+            return
+        entries = read_history(registry, version.model_name).entries
+        if any(one.subject is not None and one.subject.is_same_as(wanted.reference()) for one in entries):
+            return
+        number = wanted.version
+        patiently(
+            registry,
+            lambda: registry.client.set_registered_model_alias(version.model_name, CHALLENGER, number),  # noqa: B023
+        )
 
 
 def _versions(registry: Registry, effect: Effect) -> list[Version]:

@@ -167,8 +167,8 @@ def _settle(
         # The ledger first: whoever changed it before left a claim that the look at the alias finds.
         book = read_book(registry, model_name)
         head = book.history.champion
-        alias, claims = _look(registry, model_name)
-        gone = None if head is None else _what_is_gone(registry, model_name, head)
+        alias, claims = look(registry, model_name)
+        gone = None if head is None else what_is_gone(registry, model_name, head)
         if gone is not None and not dangling:
             raise InputError(gone)
         if gone is not None or alias == (None if head is None else head.version):
@@ -187,7 +187,7 @@ def _settle(
         if alias is None:
             if dangling:
                 return Standing(history=book.history, noticed=tuple(noticed))
-            raise InputError(_taken_away(registry, model_name, head))
+            raise InputError(taken_away(registry, model_name, head))
         entry = _adopt(registry, book, alias, by=by, now=now)
         if entry is not None:
             noticed.append(entry)
@@ -233,7 +233,24 @@ def reference(registry: Registry, model_name: str, version: str) -> VersionRef |
     return from_mlflow(found).reference()
 
 
-def _what_is_gone(registry: Registry, model_name: str, head: VersionRef) -> str | None:
+def require_there(registry: Registry, model_name: str, subject: VersionRef) -> None:
+    """Refuse to make a version champion that was deleted after it was chosen.
+
+    Raises
+    ------
+    InputError
+        It is gone.
+    """
+    there = reference(registry, model_name, subject.version)
+    if there is None or not there.is_same_as(subject):
+        raise InputError(
+            f"Version {subject.version} of model {model_name!r} was deleted from {registry.server.uri} while it was "
+            "about to become champion; nothing was changed. Hint: choose another one."
+        )
+
+
+def what_is_gone(registry: Registry, model_name: str, head: VersionRef) -> str | None:
+    """Return what an error says of a champion whose version is not there any more; None while it is."""
     there = reference(registry, model_name, head.version)
     where = f"Version {head.version} of model {model_name!r}, the champion by its ledger,"
     if there is None:
@@ -249,7 +266,8 @@ def _what_is_gone(registry: Registry, model_name: str, head: VersionRef) -> str 
     return None
 
 
-def _taken_away(registry: Registry, model_name: str, head: VersionRef | None) -> str:
+def taken_away(registry: Registry, model_name: str, head: VersionRef | None) -> str:
+    """Return what an error says of a champion whose alias is not there any more."""
     version = "none" if head is None else head.version
     return (
         f"The alias {CHAMPION!r} of model {model_name!r} was taken away at {registry.server.uri}, while by its ledger "
@@ -258,7 +276,7 @@ def _taken_away(registry: Registry, model_name: str, head: VersionRef | None) ->
     )
 
 
-def _look(registry: Registry, model_name: str) -> tuple[str | None, dict[str, str]]:
+def look(registry: Registry, model_name: str) -> tuple[str | None, dict[str, str]]:
     """Return where the alias points, and the claims that lie there."""
     from mlflow.exceptions import MlflowException
 

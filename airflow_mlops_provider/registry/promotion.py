@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.ledger import History
 from airflow_mlops_provider.core.ledger_entry import Draft, Entry, VersionRef
 from airflow_mlops_provider.registry.blessings import read_blessing
-from airflow_mlops_provider.registry.ledger import enter, read_history, settle
+from airflow_mlops_provider.registry.champion import resolve
+from airflow_mlops_provider.registry.ledger import enter, read_history, require_there, settle
 from airflow_mlops_provider.registry.model_files import fetched, verified_manifest
-from airflow_mlops_provider.registry.versions import CHALLENGER, Version, by_number, resolve
+from airflow_mlops_provider.registry.versions import CHALLENGER, Version, by_number
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.session import Registry
@@ -38,7 +39,9 @@ class Promotion:
     verdict : str or None
         Of its blessing; None when it was never evaluated.
     changed : bool
-        False when it was champion already, before any try of this task.
+        False when it was champion already, before any try of this task, or was, by an earlier try, and is no longer.
+    superseded_by : str or None
+        Version that replaced it since, when an earlier try of this task had promoted it.
     """
 
     promoted: bool
@@ -46,6 +49,7 @@ class Promotion:
     previous: str | None
     verdict: str | None
     changed: bool
+    superseded_by: str | None = None
 
 
 def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, str], now: str, op: str) -> Promotion:
@@ -79,10 +83,13 @@ def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, s
     blessing = read_blessing(registry, version)
     verdict = None if blessing is None else str(blessing["verdict"])
     done = history.find(op)
+    champion = history.champion
     if done is not None and done.kind == "promote":
+        if champion is not None and not champion.is_same_as(version.reference()):
+            # It is history by now: to announce it would tell of a champion that is none.
+            return replace(_promoted(done, verdict), changed=False, superseded_by=champion.version)
         _finish(registry, version, done)
         return _promoted(done, verdict)
-    champion = history.champion
     if champion is not None and champion.is_same_as(version.reference()):
         return _already(history, verdict)
     reasons = _objections(blessing, champion, version)
@@ -94,6 +101,7 @@ def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, s
     def decide(now_seen: History) -> Draft | None:
         # Whoever was faster may have made another one champion: then the verdict is about a contest of yesterday.
         seen.append(_objections(blessing, now_seen.champion, version))
+        require_there(registry, version.model_name, subject)
         reason = f"{verdict}, against champion {blessing['champion_version'] or 'none'}"
         return None if seen[-1] else Draft(kind="promote", by=promoted_by, at=now, reason=reason, subject=subject)
 

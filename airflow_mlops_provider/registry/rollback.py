@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
 from airflow_mlops_provider.core.ledger import History
-from airflow_mlops_provider.core.ledger_entry import Draft, Entry, VersionRef
-from airflow_mlops_provider.registry.ledger import enter, read_history, reference, settle
+from airflow_mlops_provider.core.ledger_entry import MOVES, Draft, Entry, VersionRef
+from airflow_mlops_provider.registry.ledger import enter, read_history, reference, require_there, settle
 from airflow_mlops_provider.registry.model_files import fetched, verified_manifest
 from airflow_mlops_provider.registry.trial import Loading, try_model
 from airflow_mlops_provider.registry.versions import by_number
@@ -32,9 +32,10 @@ class Rollback:
     version : str
         Champion now.
     previous : str or None
-        Champion before.
+        Champion before; None when the named version was champion already.
     changed : bool
-        False when the named version was champion already.
+        False when there was nothing left to do: the named version was champion already, or the one to leave was not
+        champion any more.
     passed_over : tuple of str
         Why later champions were not taken, one sentence each.
     """
@@ -55,8 +56,12 @@ def roll_back(
     now: str,
     op: str,
     loading: Loading,
+    from_version: str | None = None,
 ) -> Rollback:
     """Make an earlier version champion again, after its files were checked and loaded.
+
+    Of several that leave the same champion at once, one makes an entry and the others find it left: nobody goes back
+    from a version that was chosen meanwhile, by a rollback or by a promotion.
 
     Parameters
     ----------
@@ -76,6 +81,8 @@ def roll_back(
         Key of the effect.
     loading : Loading
         How files may be tried.
+    from_version : str or None
+        The champion to leave; None means the one there is now. When another one is champion, nothing is changed.
 
     Returns
     -------
@@ -84,7 +91,7 @@ def roll_back(
     Raises
     ------
     InputError
-        There is no such version, or none whose files are whole and load.
+        There is no such version, or none whose files are whole and load, or it was only ever rejected.
     """
     if not reason.strip():
         raise InputError("A rollback must have a reason. Hint: say what is wrong with the champion.")
@@ -98,6 +105,13 @@ def roll_back(
         champion = history.champion
         if to_version is not None and champion is not None and _is_there(registry, model_name, champion, to_version):
             return Rollback(version=champion.version, previous=None, changed=False, passed_over=())
+        if champion is not None:
+            from_version = from_version or champion.version if to_version is None else from_version
+            if from_version not in (None, champion.version):
+                log.info(
+                    "Version %s of %r is not champion any more, %s is.", from_version, model_name, champion.version
+                )
+                return Rollback(version=champion.version, previous=from_version, changed=False, passed_over=())
         target, passed_over = _choose(registry, model_name, history, to_version=to_version, loading=loading)
 
         def decide(
@@ -105,13 +119,14 @@ def roll_back(
         ) -> Draft | None:
             if seen.champion != champion:  # noqa: B023 - called before the next round, if there is one
                 return None
+            require_there(registry, model_name, target)
             details = {"passed_over": [one[:300] for one in passed_over[:5]]}
             return Draft(kind="rollback", by=by, at=now, reason=reason, subject=target, details=details)
 
         entry = enter(registry, model_name, op=op, decide=decide, by=by, now=now)
         if entry is not None:
             return _of_entry(entry)
-        log.info("Another champion of %r was chosen meanwhile; choosing again.", model_name)
+        log.info("Another champion of %r was chosen meanwhile; looking again.", model_name)
     raise OutageError(f"The champion of model {model_name!r} changed {MAX_ROUNDS} times while one was being chosen.")
 
 
@@ -128,7 +143,13 @@ def _choose(
     registry: Registry, model_name: str, history: History, *, to_version: str | None, loading: Loading
 ) -> tuple[VersionRef, list[str]]:
     if to_version is not None:
-        return _proven(registry, model_name, to_version, _known(history, to_version), loading), []
+        known = _known(history, to_version)
+        if known is not None and _was_only_rejected(history, known):
+            raise InputError(
+                f"Version {to_version} of model {model_name!r} was never champion, and its evaluation rejected it. "
+                "Hint: a rollback passes no gates; name an earlier champion, or evaluate the version anew."
+            )
+        return _proven(registry, model_name, to_version, known, loading), []
     passed_over: list[str] = []
     for one in history.rollback_targets():
         try:
@@ -146,6 +167,11 @@ def _known(history: History, version: str) -> VersionRef | None:
     """Return what the ledger said last of a version of this number."""
     subjects = [one.subject for one in history.entries if one.subject is not None and one.subject.version == version]
     return subjects[-1] if subjects else None
+
+
+def _was_only_rejected(history: History, subject: VersionRef) -> bool:
+    kinds = [one.kind for one in history.entries if one.subject is not None and one.subject.is_same_as(subject)]
+    return "reject" in kinds and not MOVES.intersection(kinds)
 
 
 def _proven(registry: Registry, model_name: str, number: str, known: VersionRef | None, loading: Loading) -> VersionRef:

@@ -123,25 +123,6 @@ def by_number(registry: Registry, model_name: str, version: str) -> Version:
         raise
 
 
-def resolve(registry: Registry, model_name: str, version: str | int | None, *, alias: str) -> Version:
-    """Return the named version, or the one under `alias` when none is named.
-
-    Raises
-    ------
-    InputError
-        There is none.
-    """
-    if version not in (None, ""):
-        return by_number(registry, model_name, str(version))
-    found = by_alias(registry, model_name, alias)
-    if found is None:
-        raise InputError(
-            f"Model {model_name!r} has no version with alias {alias!r} at {registry.server.uri}. "
-            "Hint: train one with TrainModelOperator, or name a version."
-        )
-    return found
-
-
 def _model_id(found: ModelVersion) -> str | None:
     """Return MLflow's id of the logged model; its own database keeps it in the source only."""
     if found.model_id:

@@ -131,9 +131,10 @@ class ModelVersionSensor(WaitingSensor):
         return lowest_version(newer_than=self.newer_than, min_version=self.min_version)
 
     def _find(self, registry: Registry) -> Version | None:
-        from airflow_mlops_provider.registry.versions import by_alias, newest
+        from airflow_mlops_provider.registry.champion import find
+        from airflow_mlops_provider.registry.versions import newest
 
-        return by_alias(registry, self.model_name, self.alias) if self.alias else newest(registry, self.model_name)
+        return find(registry, self.model_name, self.alias) if self.alias else newest(registry, self.model_name)
 
     def _said(self, found: Version | None) -> str:
         what = f"alias {self.alias!r}" if self.alias else "newest version"

@@ -12,8 +12,8 @@ from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.detect_drift import DetectDriftOperator
 from airflow_mlops_provider.operators.profile_data import MergeProfilesOperator, ProfileDataOperator
+from airflow_mlops_provider.registry.champion import resolve
 from airflow_mlops_provider.registry.profiles import read_profile, training_profile
-from airflow_mlops_provider.registry.versions import resolve
 
 
 @pytest.fixture(scope="module")

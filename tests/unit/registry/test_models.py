@@ -220,7 +220,12 @@ def test_every_classifier_and_regressor_of_scikit_learn_survives_saving_and_load
             try:
                 _write(model, folder / MODEL_FILE)
                 back = read_model(folder, where=name)
-                np.testing.assert_array_equal(back.predict(X), model.predict(X))
+                said, meant = back.predict(X), model.predict(X)
+                if said.dtype.kind == "f":
+                    # BLAS adds up in another order where arrays lie differently in memory.
+                    np.testing.assert_allclose(said, meant, rtol=1e-12, atol=1e-12)
+                else:
+                    np.testing.assert_array_equal(said, meant)
             except (InputError, AssertionError) as error:
                 failed[name] = str(error)
     assert not failed
