@@ -28,6 +28,12 @@ with DAG(
         "to_version": Param(
             None, type=["null", "integer"], minimum=1, description="Default: the latest earlier champion that is whole."
         ),
+        "from_version": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            description="The version that misbehaves; nothing changes when it is not champion any more.",
+        ),
     },
     tags=["mlops", "churn"],
     doc_md=__doc__,
@@ -37,6 +43,7 @@ with DAG(
         model_name="{{ params.model_name }}",
         reason="{{ params.reason }}",
         to_version="{{ params.to_version or '' }}",
+        from_version="{{ params.from_version or '' }}",
     )
     history = ModelHistoryOperator(task_id="history", model_name="{{ params.model_name }}")
     rollback >> history

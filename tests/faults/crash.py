@@ -123,7 +123,7 @@ def operator(task: str, model_name: str, data: str, seed: int) -> Any:
         return EvaluateModelOperator(**common, data=data, gates=["min_rows"])
     if task == "promote":
         return PromoteModelOperator(**common)
-    return RollbackModelOperator(**common, reason="crash test")
+    return RollbackModelOperator(**common, reason="crash test", from_version="2")
 
 
 def run_task(task: str, model_name: str, data: str, *, run_id: str, point: str | None, strike: Strike = die) -> int:
@@ -147,7 +147,8 @@ def run_task(task: str, model_name: str, data: str, *, run_id: str, point: str |
             "outlet_events": defaultdict(Events),
         }
         seed = int(run_id.rpartition("-")[2])
-        operator(task, model_name, data, seed).execute(context)
+        result = operator(task, model_name, data, seed).execute(context)
+        told_by(os.getpid()).write_text(json.dumps({key: result.get(key) for key in ("version", "run_id")}))
         if point == "before XCom":
             strike()
         code = 0
@@ -156,6 +157,11 @@ def run_task(task: str, model_name: str, data: str, *, run_id: str, point: str |
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def told_by(pid: int) -> Path:
+    """Return where a child writes what its XCom says."""
+    return Path(HOME) / f"{pid}.json"
 
 
 def finish(pid: int) -> None:
@@ -234,7 +240,8 @@ def run_twice(server: TrackingServer, tasks: list[str], data: str, *, other_run:
         pids = [run_task(task, model_name, data, run_id=one, point=None) for one in (run_id, second)]
         for pid in pids:
             finish(pid)
-        print(json.dumps({"task": task, **state(server, model_name)}), flush=True)
+        told = [json.loads(told_by(pid).read_text()) for pid in pids]
+        print(json.dumps({"task": task, "told": told, **state(server, model_name)}), flush=True)
 
 
 def main() -> None:

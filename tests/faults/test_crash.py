@@ -122,14 +122,17 @@ def test_a_dag_run_that_is_carried_out_twice_at_once_has_one_effect(
     for case in cases:
         # Both may have made a version before either saw the other's: it stays, marked, and counts for nobody.
         assert case["duplicates"] in ([], [2] if case["task"] == "train" else [])
+        assert case["told"][0] == case["told"][1]
         assert {key: case[key] for key in AFTER[case["task"]]} == AFTER[case["task"]], case
 
 
-def test_two_dag_runs_that_promote_the_same_version_at_once_move_the_champion_once(
+def test_two_dag_runs_that_move_the_champion_alike_at_once_move_it_once(
     sqlite_server: str, sample: Path, tmp_path: Path
 ) -> None:
-    (case,) = crash(sqlite_server, sample, tmp_path, "--twice", "dag", "--tasks", "promote")
-    assert {key: case[key] for key in AFTER["promote"]} == AFTER["promote"], case
+    cases = crash(sqlite_server, sample, tmp_path, "--twice", "dag", "--tasks", "promote", "rollback")
+    assert [case["task"] for case in cases] == ["promote", "rollback"]
+    for case in cases:
+        assert {key: case[key] for key in AFTER[case["task"]]} == AFTER[case["task"]], case
 
 
 @pytest.mark.faults

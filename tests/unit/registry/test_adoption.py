@@ -171,3 +171,21 @@ def test_a_late_try_does_not_make_a_challenger_of_what_was_decided_on(
     registry.client.delete_registered_model_alias(effect.model_name, CHALLENGER)
     registered(registry, effect, tmp_path)
     assert by_alias(registry, effect.model_name, CHALLENGER) is None
+
+
+def test_of_two_trainings_that_register_at_once_the_later_version_is_challenger(
+    registry: Registry, effect: Effect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_alias = registry.client.set_registered_model_alias
+    other = Effect(model_name=effect.model_name, op="b" * 64, input_sha256="i")
+
+    def after_the_other(*arguments: Any) -> None:
+        monkeypatch.setattr(registry.client, "set_registered_model_alias", set_alias)
+        assert registered(registry, other, tmp_path).version == "2"
+        set_alias(*arguments)
+
+    monkeypatch.setattr(registry.client, "set_registered_model_alias", after_the_other)
+    assert registered(registry, effect, tmp_path).version == "1"
+    challenger = by_alias(registry, effect.model_name, CHALLENGER)
+    assert challenger is not None
+    assert challenger.version == "2"

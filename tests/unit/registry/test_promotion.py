@@ -133,6 +133,34 @@ def test_a_retry_finds_what_the_try_before_has_promoted(registry: Registry, mode
     assert version_to_promote(registry, model_name, None, op="b") == newer
 
 
+def test_a_retry_of_a_promotion_that_is_history_does_not_announce_it_again(registry: Registry, model_name: str) -> None:
+    first = blessed(registry, made(registry, model_name))
+    promoted(registry, first, op="a")
+    promoted(registry, blessed(registry, made(registry, model_name), champion="1"))
+    again = promoted(registry, first, op="a")
+    assert (again.promoted, again.changed, again.superseded_by) == (True, False, "2")
+    assert by_alias(registry, model_name, CHAMPION).version == "2"
+
+
+def test_a_version_deleted_after_its_files_were_proven_is_not_made_champion(
+    registry: Registry, model_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_mlops_provider.registry import promotion
+
+    version = blessed(registry, made(registry, model_name))
+    prove = promotion._proven
+
+    def and_delete(*arguments: Any) -> str:
+        found = prove(*arguments)
+        registry.client.delete_model_version(model_name, version.version)
+        return found
+
+    monkeypatch.setattr(promotion, "_proven", and_delete)
+    with pytest.raises(InputError, match=r"Version 1 .* was deleted .* nothing was changed"):
+        promoted(registry, version)
+    assert read_history(registry, model_name).entries == ()
+
+
 def test_files_changed_after_the_evaluation_are_not_promoted(registry: Registry, model_name: str) -> None:
     version = blessed(registry, made(registry, model_name))
     folder = registry.client.get_logged_model(version.model_id).artifact_location.removeprefix("file://")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +57,10 @@ def champion(registry: Registry, name: str, files: Path) -> Version:
     return version
 
 
-def back(
-    registry: Registry, name: str, *, to_version: str | None = None, op: str = "", reason: str = "bad"
-) -> Rollback:
+def back(registry: Registry, name: str, *, op: str = "", reason: str = "bad", **versions: str) -> Rollback:
+    named = {"to_version": None} | versions
     op = op or uuid.uuid4().hex
-    return roll_back(registry, name, to_version=to_version, reason=reason, by=BY, now=NOW, op=op, loading=Loading())
+    return roll_back(registry, name, reason=reason, by=BY, now=NOW, op=op, loading=Loading(), **named)
 
 
 def alias(registry: Registry, name: str) -> str:
@@ -127,21 +126,78 @@ def test_files_exchanged_together_with_their_list_are_known_by_the_ledger(
         back(registry, model_name)
 
 
-def test_a_champion_chosen_meanwhile_is_the_one_gone_back_from(
-    registry: Registry, model_name: str, files: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Let something happen between a rollback's choice and its entry."""
+    prove = rollback._proven
+
+    def arm(do: Callable[[], object]) -> None:
+        def after_it(*arguments: Any) -> Any:
+            monkeypatch.setattr(rollback, "_proven", prove)
+            found = prove(*arguments)
+            do()
+            return found
+
+        monkeypatch.setattr(rollback, "_proven", after_it)
+
+    return arm
+
+
+def test_a_champion_promoted_meanwhile_is_not_gone_back_from(
+    registry: Registry, model_name: str, files: Path, meanwhile: Callable[..., None]
 ) -> None:
     champion(registry, model_name, files)
     champion(registry, model_name, files)
-    prove = rollback._proven
+    meanwhile(lambda: champion(registry, model_name, files))
+    assert back(registry, model_name) == Rollback(version="3", previous="2", changed=False, passed_over=())
+    assert alias(registry, model_name) == "3"
 
-    def while_another_is_promoted(*arguments: Any) -> Any:
-        monkeypatch.setattr(rollback, "_proven", prove)
+
+def test_of_two_rollbacks_at_once_the_second_does_not_go_further_back(
+    registry: Registry, model_name: str, files: Path, meanwhile: Callable[..., None]
+) -> None:
+    for _ in range(3):
         champion(registry, model_name, files)
-        return prove(*arguments)
+    meanwhile(lambda: back(registry, model_name))
+    assert back(registry, model_name) == Rollback(version="2", previous="3", changed=False, passed_over=())
+    assert [one.kind for one in read_history(registry, model_name).entries].count("rollback") == 1
 
-    monkeypatch.setattr(rollback, "_proven", while_another_is_promoted)
-    outcome = back(registry, model_name)
-    assert (outcome.version, outcome.previous) == ("2", "3")
+
+def test_a_version_to_leave_that_is_not_champion_any_more_is_left(
+    registry: Registry, model_name: str, files: Path
+) -> None:
+    for _ in range(3):
+        champion(registry, model_name, files)
+    assert back(registry, model_name, from_version="3").version == "2"
+    again = back(registry, model_name, from_version="3")
+    assert again == Rollback(version="2", previous="3", changed=False, passed_over=())
+    assert not back(registry, model_name, from_version="3", to_version="1").changed
+    assert alias(registry, model_name) == "2"
+
+
+def test_a_version_deleted_after_it_was_chosen_is_not_made_champion(
+    registry: Registry, model_name: str, files: Path, meanwhile: Callable[..., None]
+) -> None:
+    champion(registry, model_name, files)
+    champion(registry, model_name, files)
+    meanwhile(lambda: registry.client.delete_model_version(model_name, "1"))
+    with pytest.raises(InputError, match=r"Version 1 .* was deleted .* nothing was changed"):
+        back(registry, model_name)
+    assert alias(registry, model_name) == "2"
+    assert len(read_history(registry, model_name).entries) == 2
+
+
+def test_a_version_that_was_only_ever_rejected_is_no_way_back(registry: Registry, model_name: str, files: Path) -> None:
+    champion(registry, model_name, files)
+    champion(registry, model_name, files)
+    with logged_run(registry, experiment_name="rollback", run_name="r", tags={}) as run:
+        model_id = log_model(run, files, params={})
+        effect = Effect(model_name=model_name, op=run.run_id, input_sha256="i")
+        rejected = register(registry, effect, model_id=model_id, run_id=run.run_id, tags={}, description="")
+    draft = Draft(kind="reject", by=BY, at=NOW, subject=rejected.reference())
+    enter(registry, model_name, op="reject", decide=lambda _: draft, by=BY, now=NOW)
+    with pytest.raises(InputError, match=r"Version 3 .* was never champion, and its evaluation rejected it"):
+        back(registry, model_name, to_version="3")
 
 
 def test_a_named_version_may_be_any_whose_files_are_whole(registry: Registry, model_name: str, files: Path) -> None:
