@@ -23,7 +23,8 @@ class SqlQuery:
     Parameters
     ----------
     sql : str
-        One ``SELECT``. Operators render Jinja in it, once. Values belong in `parameters`, which are bound.
+        One ``SELECT``; several statements are refused, and PostgreSQL and SQLite are told to refuse whatever writes.
+        Operators render Jinja in it, once. Values belong in `parameters`, which are bound.
     conn_id : str
         Airflow connection of any SQL provider.
     parameters : mapping, optional

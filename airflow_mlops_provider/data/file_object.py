@@ -158,6 +158,8 @@ def _check_unchanged(file: FileObject, seen: FileIdentity) -> None:
         raise DataChangedError(
             f"{file.uri} disappeared while it was in use. Hint: try again when its writer is done."
         ) from error
+    except OSError as error:
+        raise _explained(error, file.uri, "readable") from error
     if now != seen:
         raise DataChangedError(
             f"{file.uri} changed while it was in use: {seen.size_bytes} bytes of {seen.modified_at.isoformat()} then, "

@@ -5,18 +5,24 @@ It must never touch what another task wrote unless it is told to.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
 from airflow_mlops_provider.data.about_table import SUCCESS, about_file, about_text, check_owner
 from airflow_mlops_provider.data.file_object import local_uri
+
+_FINAL = frozenset({errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR})
+# What file systems without hard links say.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,38 @@ class LocalPlace:
     def stage(self, *, owner: str) -> LocalStaging:
         """Begin a try."""
         return LocalStaging(self, owner=owner)
+
+    def write_new(self, text: str) -> bool:
+        """Write a small file where nothing is, in one step; False when something else is there.
+
+        What an earlier try wrote is taken for this one's.
+        """
+        prefix = f".mlops-{sha256(self.name.encode()).hexdigest()[:12]}."
+        part = self.path.with_name(f"{prefix}{secrets.token_hex(4)}.part")
+        with storage_errors(self.uri):
+            if not self.path.parent.is_dir():
+                said = os.strerror(errno.ENOENT)
+                raise InputError(f"Output {self.uri} cannot be written: {said}. Hint: make its folder first.")
+            try:
+                with part.open("xb") as file:
+                    file.write(text.encode())
+                _sync(part)
+                _rename_new(part, self.path)
+            except FileExistsError:
+                if not self._holds(text.encode()):
+                    return False
+            finally:
+                part.unlink(missing_ok=True)
+            _sync_folder(self.path.parent)
+            for left in self.path.parent.glob(f"{prefix}*.part"):
+                remove(left)
+        return True
+
+    def _holds(self, body: bytes) -> bool:
+        try:
+            return self.path.stat().st_size == len(body) and self.path.read_bytes() == body
+        except OSError:
+            return False
 
 
 class LocalStaging:
@@ -121,10 +159,25 @@ def storage_errors(uri: str) -> Iterator[None]:
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise InputError(f"Output {uri} cannot be written: {error.strerror}.") from error
     except OSError as error:
+        if error.errno in _FINAL:
+            raise InputError(f"Output {uri} cannot be written: {error.strerror}.") from error
         raise OutageError(
             f"Output {uri} could not be written: {error.strerror or error}. Nothing was published; "
             "what was written so far is removed by the next try."
         ) from error
+
+
+def _rename_new(source: Path, target: Path) -> None:
+    """Rename a file to where nothing is; raises `FileExistsError`."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Two tries at the same moment are not told apart on such a file system, but neither leaves half a file.
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        source.rename(target)
 
 
 def remove(path: Path) -> None:

@@ -14,10 +14,11 @@ from airflow_mlops_provider.data.file_entry import FileEntry
 from airflow_mlops_provider.data.file_object import local_uri
 from airflow_mlops_provider.data.local_files import local_entries
 from airflow_mlops_provider.data.s3_files import s3_entries
-from airflow_mlops_provider.data.s3_path import S3Path, is_s3, s3_path
+from airflow_mlops_provider.data.s3_path import S3Path, is_s3, s3_path, without_login
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_CREDENTIALS = re.compile(r"//[^/@]*@")
+# What is left of a URI that was made a path: pathlib joins slashes. One letter may be a drive.
+_LOST_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]+):/")
 
 
 def locate(data: Any, *, access: DataAccess = DEFAULT_ACCESS) -> tuple[str, list[FileEntry]]:
@@ -83,15 +84,22 @@ def place_of(item: Any, *, what: str = "data") -> str | S3Path:
     if isinstance(text, os.PathLike):
         text = os.fspath(text)
     if not isinstance(text, str) or not text.strip() or "\0" in text:
-        raise InputError(f"{what} must be a path, URI or asset; got {type(item).__name__} {text!r:.100}.")
+        shown = without_login(text) if isinstance(text, str) else text
+        raise InputError(f"{what} must be a path, URI or asset; got {type(item).__name__} {shown!r:.100}.")
     match = _SCHEME.match(text)
     if match is None:
+        if lost := _LOST_SCHEME.match(text):
+            raise InputError(
+                f"{what} {without_login(text)} has one slash after {lost[1]}:, as a URI has that was made a path. "
+                f"Hint: pass {lost[1]}://… as text; a folder of that name needs its absolute path."
+            )
         return os.path.abspath(os.path.expanduser(text))
     if is_s3(text):
         return s3_path(text)
     if match[1].lower() != "file":
-        shown = _CREDENTIALS.sub("//", text)
-        raise InputError(f"{what} {shown}: of URIs, only file:// and s3:// are known. Hint: copy it there first.")
+        raise InputError(
+            f"{what} {without_login(text)}: of URIs, only file:// and s3:// are known. Hint: copy it there first."
+        )
     return _path_of(text, text[match.end() :])
 
 
@@ -105,7 +113,7 @@ def _path_of(text: str, rest: str) -> str:
     host, _, path = rest.partition("/")
     if host not in ("", "localhost"):
         raise InputError(
-            f"{text} names the host {host!r}. Hint: a local file has three slashes, as in file:///data/x.csv."
+            f"{without_login(text)} names a host. Hint: a local file has three slashes, as in file:///data/x.csv."
         )
     path = unquote("/" + path)
     if ".." in path.split("/"):

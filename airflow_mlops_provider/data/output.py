@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from airflow_mlops_provider.core.errors import DataChangedError, InputError
+from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.data.access import DEFAULT_ACCESS, DataAccess
 from airflow_mlops_provider.data.local_output import LocalPlace
 from airflow_mlops_provider.data.locate import place_of
@@ -88,22 +88,18 @@ def output_place(output: Any, *, access: DataAccess = DEFAULT_ACCESS) -> LocalPl
 def write_new(output: Any, text: str, *, access: DataAccess = DEFAULT_ACCESS) -> str:
     """Write a small text where nothing is yet, and return its address; parameters as for `output_place`.
 
+    The very text may be there: an earlier try of the task wrote it then.
+
     Raises
     ------
     InputError
-        As for `output_place`; something is there, or it must not be written.
+        As for `output_place`; something else is there, or it must not be written.
     OutageError
-        The storage failed.
+        The storage failed or is full; nothing was left there.
     """
     place = output_place(output, access=access)
-    try:
-        if isinstance(place, S3Place):
-            place.write(place.path.key, text, IfNoneMatch="*")
-        else:
-            with open(place.path, "x", encoding="utf-8") as file:
-                file.write(text)
-    except (DataChangedError, FileExistsError):
-        raise InputError(f"Output {place.uri} exists and is not overwritten. Hint: name a new one.") from None
-    except OSError as error:
-        raise InputError(f"Output {place.uri} cannot be written: {error.strerror}.") from error
+    if not place.write_new(text):
+        raise InputError(
+            f"Output {place.uri} exists and is not overwritten; it holds something else. Hint: name a new one."
+        )
     return place.uri

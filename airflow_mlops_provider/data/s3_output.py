@@ -117,6 +117,21 @@ class S3Place:
         with s3_errors(self.uri, state=STATE):
             self.client.put_object(Bucket=self.path.bucket, Key=key, Body=body.encode(), **condition)
 
+    def write_new(self, text: str) -> bool:
+        """Write a small object where nothing is; False when something else is there.
+
+        What an earlier try wrote is taken for this one's.
+        """
+        try:
+            self.write(self.path.key, text, IfNoneMatch="*")
+        except DataChangedError:
+            body = text.encode()
+            with suppress(FileNotFoundError):
+                size = S3Object(self.path, self.client).identity().size_bytes
+                return size == len(body) and self.read(self.path.key) == body
+            return False
+        return True
+
     def delete(self, key: str) -> None:
         """Delete an object, if it is there."""
         with s3_errors(self.uri, state=STATE):

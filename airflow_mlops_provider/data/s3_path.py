@@ -13,6 +13,7 @@ SCHEME = "s3://"
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _CONN_ID = re.compile(r"[A-Za-z0-9_.-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LOGIN = re.compile(r"\A([A-Za-z][\w+.-]*:/*)?.*@", re.DOTALL)
 _MAX_KEY_BYTES = 1024
 
 
@@ -62,6 +63,17 @@ def is_s3(text: str) -> bool:
     return text[: len(SCHEME)].lower() == SCHEME
 
 
+def without_login(text: str) -> str:
+    """Return an address for messages: what stands before its last @ may be a login, whose secret may hold slashes.
+
+    Examples
+    --------
+    >>> without_login("s3://AKIA:se/cret@lake/x.csv")
+    's3://lake/x.csv'
+    """
+    return _LOGIN.sub(lambda match: match[1] or "", text, count=1)
+
+
 def s3_path(text: str) -> S3Path:
     """Read an address ``s3://bucket/key`` or ``s3://conn_id@bucket/key``.
 
@@ -78,14 +90,15 @@ def s3_path(text: str) -> S3Path:
     """
     authority, _, key = text[len(SCHEME) :].partition("/")
     login, at, bucket = authority.rpartition("@")
-    shown = f"{SCHEME}{bucket}/{key}"
-    if at and not _CONN_ID.fullmatch(login):
+    shown = without_login(text)
+    # A secret key may hold slashes, and then the @ is not where it is looked for.
+    if (at and not _CONN_ID.fullmatch(login)) or (not _BUCKET.fullmatch(bucket) and "@" in key):
         raise InputError(
             f"{shown} must not hold credentials; before the @ stands the name of an Airflow connection. "
             "Hint: put keys into a connection of type aws."
         )
     if not _BUCKET.fullmatch(bucket):
-        raise InputError(f"{shown} must name a bucket; got {bucket!r}. Hint: e.g. s3://bucket/folder/.")
+        raise InputError(f"{shown} must name a bucket. Hint: e.g. s3://bucket/folder/.")
     is_folder = key.endswith("/") or not key
     key = key.removesuffix("/")
     _check_key(key, shown)

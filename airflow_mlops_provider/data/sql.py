@@ -20,11 +20,13 @@ from uuid import uuid4
 from airflow_mlops_provider.core.errors import InputError, NoDataError, OutageError
 from airflow_mlops_provider.core.row_hash import hash_rows
 from airflow_mlops_provider.core.specs import Fingerprint
+from airflow_mlops_provider.core.sql_statement import one_statement
 from airflow_mlops_provider.data.file_entry import FileEntry
 from airflow_mlops_provider.data.file_object import LocalFile
 from airflow_mlops_provider.data.formats import FORMATS
 from airflow_mlops_provider.data.source import BATCH_ROWS, DataSource
 from airflow_mlops_provider.data.sql_errors import database_errors
+from airflow_mlops_provider.data.sql_session import POSTGRES_DRIVERS, drivers_of, only_read
 from airflow_mlops_provider.data.sql_types import join_columns, to_arrow
 from airflow_mlops_provider.data.table_files import TableFiles
 from airflow_mlops_provider.data.types import cast_batch
@@ -53,7 +55,7 @@ def open_query(
     connect : callable
         Opens a DB-API 2 connection, which is closed before this function returns.
     sql : str
-        One statement that returns rows.
+        One statement that returns rows and writes none; a semicolon and comments may follow it.
     parameters : mapping or sequence, optional
         Values that the driver binds.
     uri : str
@@ -69,11 +71,12 @@ def open_query(
     Raises
     ------
     InputError
-        The database refuses the statement, it returns no rows, a name of a column is missing or repeated, or the
-        values of a column do not go together.
+        There are several statements, or one that writes; the database refuses it, it returns no rows, a name of a
+        column is missing or repeated, or the values of a column do not go together.
     OutageError
         The database does not answer, or the disk is full.
     """
+    statement = one_statement(sql, uri=uri)
     folder = TemporaryDirectory(prefix="mlops-query-", ignore_cleanup_errors=True)
     try:
         with database_errors(uri, secrets):
@@ -81,7 +84,7 @@ def open_query(
         with closing(connection):
             spool = _Spool(folder=Path(folder.name), uri=uri)
             with _disk_errors(uri):
-                for names, rows in _fetch(connection, sql, parameters, uri=uri, secrets=secrets):
+                for names, rows in _fetch(connection, statement, parameters, uri=uri, secrets=secrets):
                     spool.write(names, rows)
                 parts = spool.finish()
         return QueryRows(uri=uri, parts=parts, folder=folder)
@@ -190,6 +193,7 @@ def _fetch(
 ) -> Iterator[tuple[list[str], list[Sequence[Any]]]]:
     """Yield the column names with each fetch of rows."""
     with database_errors(uri, secrets):
+        only_read(connection)
         cursor = _streaming_cursor(connection)
         # Without parameters, a driver leaves the percent signs of the statement alone.
         cursor.execute(sql) if parameters is None else cursor.execute(sql, parameters)
@@ -232,8 +236,8 @@ def _disk_errors(uri: str) -> Iterator[None]:
 
 def _streaming_cursor(connection: Any) -> Any:
     """Open a cursor that does not fetch the whole result at once, in the way of the driver."""
-    drivers = {base.__module__.partition(".")[0] for base in type(connection).__mro__}
-    if drivers & {"psycopg", "psycopg2"}:
+    drivers = drivers_of(connection)
+    if drivers & POSTGRES_DRIVERS:
         return connection.cursor(name=f"mlops_{uuid4().hex}")
     if "pymysql" in drivers:
         from pymysql.cursors import SSCursor  # type: ignore[import-untyped]  # an optional driver

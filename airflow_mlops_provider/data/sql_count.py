@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
+from airflow_mlops_provider.core.sql_statement import one_statement
 from airflow_mlops_provider.data.sql_errors import database_errors
+from airflow_mlops_provider.data.sql_session import only_read
 
 
 def count_rows_of_query(
@@ -25,8 +27,9 @@ def count_rows_of_query(
         0 when it gives none: who counts may wait for the first.
     """
     # The query is the DAG author's own statement; values are bound. It may end in a comment, hence the line breaks.
-    counting = f"SELECT COUNT(*) FROM (\n{sql.strip().rstrip(';')}\n) q"  # noqa: S608
+    counting = f"SELECT COUNT(*) FROM (\n{one_statement(sql, uri=uri)}\n) q"  # noqa: S608
     with database_errors(uri, secrets), closing(connect()) as connection:
+        only_read(connection)
         cursor = connection.cursor()
         # Without parameters, a driver leaves the percent signs of the statement alone.
         cursor.execute(counting) if parameters is None else cursor.execute(counting, parameters)

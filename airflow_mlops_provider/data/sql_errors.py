@@ -8,15 +8,13 @@ from contextlib import contextmanager
 from urllib.parse import quote, quote_plus
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
+from airflow_mlops_provider.core.sql_failure import is_final
 
 _MAX_MESSAGE = 500
 _URI_LOGIN = re.compile(r"(\w+://)[^/\s@]+@")
 _PASSWORD_FIELD = re.compile(r"(?i)\b(password|passwd|pwd|token|secret)(\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;&]+)")
-# SQLSTATE classes that a retry does not cure: unsupported, data, constraint, login, catalogue, schema, syntax.
-_FINAL_SQLSTATES = ("0A", "22", "23", "28", "3D", "3F", "42")
 # PostgreSQL and MySQL drivers give no code for a login that the server refused.
 _FINAL_LOGIN = re.compile(r"authentication failed|FATAL: .*does not exist|Access denied")
-_SQLITE_ERROR = 1
 _FINAL_NAMES = frozenset({"ProgrammingError", "DataError", "IntegrityError", "NotSupportedError", "Warning"})
 _DB_API_NAMES = (
     frozenset({"Error", "DatabaseError", "InterfaceError", "OperationalError", "InternalError"}) | _FINAL_NAMES
@@ -64,14 +62,11 @@ def _translated(error: Exception, uri: str, secrets: Sequence[str]) -> Exception
 
 
 def _is_final(error: Exception, names: set[str]) -> bool:
-    """Prefer the database's own code: drivers file errors differently, SQLite all under OperationalError."""
+    """Prefer the database's own code, because drivers file errors differently."""
     if isinstance(error, OSError):
         return False
-    sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    if isinstance(sqlstate, str):
-        return sqlstate.startswith(_FINAL_SQLSTATES)
-    if (sqlite_code := getattr(error, "sqlite_errorcode", None)) is not None and "OperationalError" in names:
-        return bool(sqlite_code == _SQLITE_ERROR)
+    if (final := is_final(error)) is not None:
+        return final
     refused = bool(_FINAL_LOGIN.search(str(error)))
     return refused or bool(names & _FINAL_NAMES) or isinstance(error, _PARAMETER_ERRORS)
 
@@ -79,6 +74,8 @@ def _is_final(error: Exception, names: set[str]) -> bool:
 def _scrubbed(text: str, secrets: Sequence[str]) -> str:
     # What follows the first line quotes the statement, whose literals may be personal data.
     text = next(iter(text.strip().splitlines()), "")
+    # SQLite's driver quotes the value that it cannot decode.
+    text = text.partition(" with text ")[0]
     for secret in filter(None, secrets):
         for form in {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}:
             text = text.replace(form, "***")

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops_provider.core.errors import InputError, NoDataError
+from airflow_mlops_provider.core.errors import DataChangedError, InputError, NoDataError, OutageError
 from airflow_mlops_provider.core.specs import Fingerprint
 from airflow_mlops_provider.data.access import DEFAULT_ACCESS, DataAccess
 from airflow_mlops_provider.data.file_entry import FileEntry
@@ -47,6 +47,10 @@ def open_files(data: Any, *, access: DataAccess = DEFAULT_ACCESS) -> TableFiles:
     ------
     InputError
         Nothing is there, a file has no bytes, or as for ``locate``.
+    DataChangedError
+        A file went after it was listed.
+    OutageError
+        The storage failed.
     """
     uri, entries = locate(data, access=access)
     return TableFiles(uri=uri, entries=entries)
@@ -68,7 +72,11 @@ class TableFiles(DataSource):
     Raises
     ------
     InputError
-        A file has no bytes or cannot be looked up.
+        A file has no bytes or must not be looked up.
+    DataChangedError
+        A file is gone.
+    OutageError
+        The storage failed.
     """
 
     def __init__(self, *, uri: str, entries: Sequence[FileEntry]) -> None:
@@ -175,12 +183,17 @@ class _Scan:
 
 
 def _first_look(entry: FileEntry) -> FileIdentity:
+    uri = entry.file.uri
     try:
         seen = entry.file.identity()
-    except OSError as error:
-        raise InputError(
-            f"{entry.file.uri} cannot be looked up: {error.strerror}. Hint: check its permissions."
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataChangedError(
+            f"{uri} disappeared after it was listed. Hint: try again when who moves or deletes files is done."
         ) from error
+    except PermissionError as error:
+        raise InputError(f"{uri} cannot be looked up: {error.strerror}. Hint: check its permissions.") from error
+    except OSError as error:
+        raise OutageError(f"{uri} cannot be looked up: {error.strerror or error}. Nothing was changed.") from error
     if not seen.size_bytes:
         raise NoDataError(f"{entry.file.uri} is empty (0 bytes). Hint: check the step that writes it.")
     return seen

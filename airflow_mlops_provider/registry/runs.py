@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
 from airflow_mlops_provider.registry.artifact_store import artifact_store_error
+from airflow_mlops_provider.registry.session import scrubbed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,10 @@ METRICS_PER_BATCH = 1000
 PARAM_LENGTH = 6000
 TAG_LENGTH = 8000
 SCHEMA_LENGTH = 1_048_575
+_SAID_LENGTH = 500
+_CLIENT_ERRORS = range(400, 500)
+# Request time-out and too many requests, which may pass.
+_BUSY = frozenset({408, 429})
 
 _Item = TypeVar("_Item")
 
@@ -222,19 +227,30 @@ def _stored(run: LoggedRun, path: str) -> Iterator[None]:
     except MlflowException:
         raise
     except Exception as error:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if status in {401, 403}:
-            raise InputError(
-                f"The artifact store of MLflow run {run.run_id} refused {path!r} (HTTP {status}). "
-                "Hint: give the account of the connection the right to write artifacts."
-            ) from error
-        of_s3 = artifact_store_error(error)
-        if of_s3 is not None:
-            raise of_s3 from error
-        raise OutageError(
-            f"Artifact {path!r} of MLflow run {run.run_id} could not be stored: {type(error).__name__}. "
-            "The run is marked FAILED; a retry makes a new one."
-        ) from error
+        # Never "from error": a task's log prints causes, and theirs hold signed addresses.
+        raise _not_stored(error, run, path) from None
+
+
+def _not_stored(error: Exception, run: LoggedRun, path: str) -> InputError | OutageError:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    what = type(error).__name__ if status is None else f"{type(error).__name__}, HTTP {status}"
+    if status in {401, 403}:
+        return InputError(
+            f"The artifact store of MLflow run {run.run_id} refused {path!r} (HTTP {status}). "
+            "Hint: give the account of the connection the right to write artifacts."
+        )
+    if status in _CLIENT_ERRORS and status not in _BUSY:
+        said = scrubbed(str(error), run.registry.server)[:_SAID_LENGTH].rstrip(".")
+        return InputError(f"The artifact store of MLflow run {run.run_id} refused {path!r} ({what}): {said}.")
+    of_s3 = artifact_store_error(error)
+    if of_s3 is not None:
+        return of_s3
+    # Of a failed connection, the kind says enough; of the file system, its own words.
+    reason = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+    return OutageError(
+        f"Artifact {path!r} of MLflow run {run.run_id} could not be stored: {what}{reason}. "
+        "The run is marked FAILED; a retry makes a new one."
+    )
 
 
 def _batches(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:

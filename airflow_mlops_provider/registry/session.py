@@ -9,15 +9,18 @@ call MLflow's fluent API, whose active run is global.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
+from airflow_mlops_provider.registry import redirects
+from airflow_mlops_provider.registry.address import is_link_local
 from airflow_mlops_provider.registry.artifact_store import artifact_store_error
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from mlflow.exceptions import MlflowException
     from requests import RequestException
 
+_URL_QUERY = re.compile(r"\?[\w.%~-]+=[^\s'\")>]*")
+_URL_LOGIN = re.compile(r"(\w+://)[^\s/@]*@")
 # Reentrant, because a session may be opened inside another of the same thread.
 _ONE_SESSION_AT_A_TIME = threading.RLock()
 
@@ -66,7 +71,7 @@ class TrackingServer:
     request_retries: int = 3
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.uri)
+        parts = _split(self.uri)
         if parts.scheme not in {"http", "https", "sqlite"}:
             raise InputError(
                 f"The MLflow address must start with http://, https:// or sqlite://; got scheme {parts.scheme!r}. "
@@ -77,7 +82,7 @@ class TrackingServer:
                 "The MLflow address must not hold a user or password. "
                 "Hint: put them into the login and password of the Airflow connection."
             )
-        if parts.hostname and parts.hostname.startswith(("169.254.", "fe80:")):
+        if parts.hostname and is_link_local(parts.hostname):
             raise InputError(f"The MLflow address must not be link-local; got host {parts.hostname!r}.")
         if self.ui_url and urlsplit(self.ui_url).scheme not in {"http", "https"}:
             raise InputError(f"ui_url must start with http:// or https://; got {self.ui_url!r}.")
@@ -160,6 +165,14 @@ class Registry:
         return None if base is None else f"{base}/#/models/{quote(model_name, safe='')}/versions/{version}"
 
 
+def _split(uri: str) -> SplitResult:
+    try:
+        return urlsplit(uri)
+    except ValueError:
+        # Its text repeats the address, which may hold a password.
+        raise InputError("The MLflow address is no URL. Hint: e.g. http://mlflow.example:5000.") from None
+
+
 @contextmanager
 def open_registry(server: TrackingServer) -> Iterator[Registry]:
     """Open a session with an MLflow store.
@@ -185,11 +198,12 @@ def open_registry(server: TrackingServer) -> Iterator[Registry]:
         raise InputError(
             f"ca_bundle of the MLflow connection must be a file on this machine; got {server.ca_bundle!r}."
         )
-    with _ONE_SESSION_AT_A_TIME, _environment(server.environment()):
+    with _ONE_SESSION_AT_A_TIME, _environment({**server.environment(), **redirects.environment()}):
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
         from requests import RequestException
 
+        redirects.register()
         try:
             yield Registry(client=MlflowClient(server.uri, registry_uri=server.uri), server=server)
         except (MlflowException, RequestException) as error:
@@ -223,7 +237,7 @@ def _set_environment(values: Mapping[str, str | None]) -> None:
 def translate(error: MlflowException | RequestException, server: TrackingServer) -> InputError | OutageError:
     """Say in our terms what an error of the MLflow client means, without secrets and without the server's SQL."""
     status, code = _status_and_code(error)
-    text = _scrub(str(error), server)
+    text = scrubbed(str(error), server)
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return InputError(
             f"The certificate of MLflow at {server.uri} is not trusted: {text}. "
@@ -251,13 +265,15 @@ def _status_and_code(error: MlflowException | RequestException) -> tuple[int, st
     return error.get_http_status_code(), error.error_code  # type: ignore[no-untyped-call]  # MLflow leaves it untyped
 
 
-def _scrub(text: str, server: TrackingServer) -> str:
+def scrubbed(text: str, server: TrackingServer) -> str:
+    """Return what an error says without the secrets of the connection, the queries and logins of URLs, and SQL."""
     text = text.split("[SQL:", maxsplit=1)[0].strip().rstrip(".")
     basic = b64encode(f"{server.username}:{server.password}".encode()).decode() if server.password else None
     for secret in (basic, server.password, server.token):
         if secret:
             text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
-    return text
+    # The address of a signed request is as good as a password.
+    return _URL_LOGIN.sub(r"\1***@", _URL_QUERY.sub("?***", text))
 
 
 def tags_filter(tags: Mapping[str, Any]) -> str:

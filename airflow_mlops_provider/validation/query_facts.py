@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops_provider.core.errors import InputError, OutageError
 from airflow_mlops_provider.core.preconditions import ColumnFacts, ColumnKind, PreconditionPolicy, TableFacts
 from airflow_mlops_provider.core.specs import SqlQuery
+from airflow_mlops_provider.core.sql_failure import is_final
+from airflow_mlops_provider.core.sql_statement import one_statement
 from airflow_mlops_provider.validation.table_facts import aware
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 # SQLite allows 2,000 result columns, PostgreSQL 1,664.
 COLUMNS_PER_STATEMENT = 500
 VALUES_FOR_TYPE = 1000
-# SQLSTATE classes that a retry does not cure: unsupported, data, constraint, login, catalogue, schema, syntax.
-_FINAL_SQLSTATES = ("0A", "22", "23", "28", "3D", "3F", "42")
+# By SQLAlchemy's dialect; said at the beginning of a transaction.
+READ_ONLY = {"postgresql": "SET TRANSACTION READ ONLY", "sqlite": "PRAGMA query_only = ON"}
 _SQLITE_ERROR = 1
 
 
@@ -54,7 +56,7 @@ def count_query(engine: Engine, sql: str, policy: PreconditionPolicy) -> TableFa
     OutageError
         The database does not answer.
     """
-    with database_errors(), engine.connect() as connection:
+    with database_errors(), engine.connect() as connection, _only_reading(connection):
         names = _names(connection, sql)
         table = _subquery(sql, names)
         rows, missing = _missing(connection, table, names)
@@ -84,9 +86,15 @@ def count_query(engine: Engine, sql: str, policy: PreconditionPolicy) -> TableFa
 
 
 def as_table(sql: str) -> str:
-    """Return a statement that selects all of `sql`, whatever it begins or ends with (WITH, a comment, a semicolon)."""
+    """Return a statement that selects all of `sql`, whatever it begins or ends with (WITH, a comment, a semicolon).
+
+    Raises
+    ------
+    InputError
+        `sql` is not one statement, or one that writes.
+    """
     # The query is the DAG author's own statement; values belong in bound parameters, which are never pushed down.
-    return f"SELECT * FROM (\n{sql.strip().rstrip(';')}\n) q"  # noqa: S608 - see above
+    return f"SELECT * FROM (\n{one_statement(sql, uri='the validation')}\n) q"  # noqa: S608 - see above
 
 
 def can_be_pushed_down(query: SqlQuery) -> bool:
@@ -128,15 +136,26 @@ def database_errors() -> Iterator[None]:
 
 
 def _is_final(error: DBAPIError) -> bool:
-    """Prefer the database's own code: drivers file errors differently, SQLite all under OperationalError."""
+    """Prefer the database's own code, because drivers file errors differently."""
     from sqlalchemy.exc import InterfaceError, OperationalError
 
-    sqlstate = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-    if isinstance(sqlstate, str):
-        return sqlstate.startswith(_FINAL_SQLSTATES)
-    if (sqlite_code := getattr(error.orig, "sqlite_errorcode", None)) is not None:
-        return bool(sqlite_code == _SQLITE_ERROR)
+    final = is_final(error.orig) if error.orig is not None else None
+    if final is not None:
+        return final
     return not isinstance(error, OperationalError | InterfaceError)
+
+
+@contextmanager
+def _only_reading(connection: Connection) -> Iterator[None]:
+    """Let PostgreSQL and SQLite refuse whatever writes, until the connection goes back to its pool."""
+    kind = connection.dialect.name
+    if kind in READ_ONLY:
+        connection.exec_driver_sql(READ_ONLY[kind])
+    try:
+        yield
+    finally:
+        if kind == "sqlite":
+            connection.exec_driver_sql("PRAGMA query_only = OFF")
 
 
 def _names(connection: Connection, sql: str) -> list[str]:

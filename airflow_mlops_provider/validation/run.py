@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import OutageError
 from airflow_mlops_provider.validation.outcome import ExpectationOutcome
-from airflow_mlops_provider.validation.query_facts import as_table
+from airflow_mlops_provider.validation.query_facts import READ_ONLY, as_table
 from airflow_mlops_provider.validation.quiet import quiet_gx
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ _AGGREGATES = (
 )
 # How SQLAlchemy files a lost connection; SQLite files a wrong statement there too.
 _OUTAGE = re.compile(
-    r"^sqlalchemy\.exc\.(OperationalError|InterfaceError|TimeoutError)\b(?!: \(sqlite3\.\w+\) (no such|near|wrong))",
+    r"^sqlalchemy\.exc\.(OperationalError|InterfaceError|TimeoutError)\b"
+    r"(?!: \(sqlite3\.\w+\) (no such|near|wrong|Could not decode|attempt to write))",
     re.M,
 )
 _LOST = "the database did not answer"
@@ -108,15 +109,26 @@ def run_in_database(
     url = engine.url.render_as_string(hide_password=False)
     with quiet_gx():
         source = _context().data_sources.add_sql("data", connection_string=url)
+        _let_only_read(source.get_execution_engine().engine)
         try:
             asset = source.add_query_asset("data", query=as_table(sql))
             batch = asset.add_batch_definition_whole_table("data").get_batch()
             outcomes = _run(expectations, batch, columns, include_unexpected_values)
         finally:
+            source.get_execution_engine().engine.dispose()
             source.get_engine().dispose()
     if any(outcome.error == _LOST for outcome in outcomes):
         raise OutageError("The database failed while expectations ran; nothing was written. A retry may succeed.")
     return outcomes
+
+
+def _let_only_read(engine: Engine) -> None:
+    """Let the database refuse whatever writes, in every transaction that Great Expectations begins."""
+    from sqlalchemy import event
+
+    command = READ_ONLY.get(engine.dialect.name)
+    if command is not None:
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(command))
 
 
 def _context() -> Any:

@@ -17,12 +17,19 @@ import pandas as pd
 import psycopg2
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from airflow.sdk import DAG
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
+from airflow_mlops_provider.core.preconditions import PreconditionPolicy
 from airflow_mlops_provider.core.specs import SqlQuery
-from airflow_mlops_provider.hooks.data import open_data
+from airflow_mlops_provider.data.sql import open_query
+from airflow_mlops_provider.data.sql_count import count_rows_of_query
+from airflow_mlops_provider.hooks.data import count_rows_of, open_data
 from airflow_mlops_provider.operators.validate_data import ValidateDataOperator
+from airflow_mlops_provider.validation.query_facts import count_query
+from airflow_mlops_provider.validation.run import run_in_database
+from airflow_mlops_provider.validation.suites import load_suite
 from tests.servers import missing_postgres, postgres
 
 
@@ -101,6 +108,80 @@ def test_rows_come_through_a_cursor_of_the_server(ask: Callable[..., Any]) -> No
     with ask("SELECT name FROM pg_cursors") as source:
         [name] = source.to_pandas()["name"]
     assert name.startswith("mlops_")
+
+
+@pytest.fixture
+def written(server: dict[str, Any]) -> Iterator[Callable[[], list[int]]]:
+    """A table with one row, a function ``add()`` that writes another, and what the table holds now."""
+    connection = psycopg2.connect(host=server["host"], port=server["port"], user="mlops", dbname="postgres")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE w (a int); INSERT INTO w VALUES (1)")
+        cursor.execute(
+            "CREATE FUNCTION add() RETURNS int VOLATILE LANGUAGE sql AS 'INSERT INTO w VALUES (2) RETURNING a'"
+        )
+
+        def now() -> list[int]:
+            cursor.execute("SELECT a FROM w")
+            return [a for [a] in cursor.fetchall()]
+
+        yield now
+        cursor.execute("DROP FUNCTION add(); DROP TABLE w")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("SELECT a FROM w; INSERT INTO w VALUES (2); COMMIT", "is 3 statements, of which none was run"),
+        ("SELECT pg_sleep(0) AS s; SELECT 1 AS b", "is 2 statements"),
+        ("WITH d AS (DELETE FROM w RETURNING a) SELECT * FROM d", "is refused by the database"),
+        ("SELECT add() AS a", "cannot execute INSERT in a read-only transaction"),
+        ("DROP TABLE w", "begins with DROP"),
+    ],
+)
+def test_a_query_only_reads(ask: Callable[..., Any], written: Callable[[], list[int]], sql: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        ask(sql)
+    assert written() == [1]
+    with pytest.raises(InputError):
+        count_rows_of(SqlQuery(sql, "warehouse"))
+    assert written() == [1]
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+@pytest.mark.parametrize("state", ["fresh", "autocommit", "in a transaction"])
+def test_either_driver_only_reads(
+    server: dict[str, Any], written: Callable[[], list[int]], driver: str, state: str
+) -> None:
+    def connect() -> Any:
+        connection = pytest.importorskip(driver).connect(
+            host=server["host"], port=server["port"], user="mlops", dbname="postgres"
+        )
+        connection.autocommit = state == "autocommit"
+        if state == "in a transaction":
+            connection.cursor().execute("SELECT 1")
+        return connection
+
+    for ask in (open_query, count_rows_of_query):
+        with pytest.raises(InputError, match="cannot execute INSERT in a read-only transaction"):
+            ask(connect=connect, sql="SELECT add() AS a", uri="sql://x")
+        assert ask(connect=connect, sql="SELECT a FROM w;", uri="sql://x")
+    assert written() == [1]
+
+
+def test_validation_inside_the_database_only_reads(
+    server: dict[str, Any], written: Callable[[], list[int]], airflow_home: Path
+) -> None:
+    engine = sa.create_engine(f"postgresql+psycopg2://mlops@{server['host']}:{server['port']}/postgres")
+    with pytest.raises(InputError, match="refused the query"):
+        count_query(engine, "SELECT add() AS a", PreconditionPolicy(required_columns={"a": "integer"}))
+    suite = load_suite([{"type": "expect_column_max_to_be_between", "kwargs": {"column": "a", "max_value": 3}}])
+    [outcome] = run_in_database(suite, engine, "SELECT add() AS a", ["a"])
+    assert "was raised" in str(outcome.error)
+    assert run_in_database(suite, engine, "SELECT a FROM w", ["a"])[0].success
+    assert written() == [1]
+    engine.dispose()
 
 
 def test_memory_does_not_grow_with_the_rows(ask: Callable[..., Any]) -> None:

@@ -73,15 +73,30 @@ def test_folders_of_partitions_are_read_only_below_what_was_named(tmp_path: Path
         ("a\0.csv", "must be a path"),
         ("missing.csv", r"missing\.csv does not exist.*start at "),
         ("missing-*.csv", "holds no data file"),
-        ("file://server/x.csv", "names the host 'server'"),
+        ("file://server/x.csv", "file://server/x.csv names a host"),
         ("file:///data/%2e%2e/x.csv", r"has a part '\.\.'"),
+        ("file://ann:secret@server/x.csv", "file://server/x.csv names a host"),
+        (Path("s3://lake/x.csv"), r"s3:/lake/x\.csv has one slash after s3:.* Hint: pass s3://… as text"),
+        (Path("s3://ann:sec/ret@lake/x.csv"), r"data s3:/lake/x\.csv has one slash"),
+        ("s3:/lake/x.csv", "one slash after s3:"),
+        ("file:/data/x.csv", "one slash after file:"),
+        ("s3://ann:sec/ret@lake/x.csv", r"s3://lake/x\.csv must not hold credentials"),
+        ("postgresql://ann:sec/ret@db/x", "data postgresql://db/x: of URIs, only"),
+        ("s3://ann:sec/ret@lake/\0", "must be a path"),
+        ("https://user:sec/ret@pass@example.com/x.csv", r"data https://example\.com/x\.csv: of URIs"),
         ("https://user:secret@example.com/x.csv", r"https://example\.com/x\.csv: of URIs, only file:// and s3://"),
     ],
 )
 def test_what_cannot_be_found_is_refused_with_a_way_out(data: Any, words: str) -> None:
     with pytest.raises(InputError, match=words) as raised:
         locate(data)
-    assert "secret" not in str(raised.value)
+    for secret in ("secret", "sec/ret", "ret@", "ann"):
+        assert secret not in str(raised.value)
+
+
+def test_a_folder_whose_name_ends_in_a_colon_is_found(tmp_path: Path) -> None:
+    make(tmp_path, "s3:/a.csv")
+    assert names_of(tmp_path / "s3:" / "a.csv") == ["a.csv"]
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

@@ -218,7 +218,8 @@ def test_an_output_must_be_below_an_allowed_prefix(s3: Bucket, tmp_path: Path) -
 
 
 def test_a_small_text_is_written_only_where_nothing_is(s3: Bucket) -> None:
-    assert write_new(s3.uri("suites/churn.json"), "{}", access=s3.access) == s3.uri("suites/churn.json")
+    for _ in range(2):  # a retry finds its own
+        assert write_new(s3.uri("suites/churn.json"), "{}", access=s3.access) == s3.uri("suites/churn.json")
     with pytest.raises(InputError, match="exists and is not overwritten"):
         write_new(s3.uri("suites/churn.json"), "[]", access=s3.access)
     assert s3.get("suites/churn.json") == b"{}"

@@ -5,6 +5,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pytest
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
 from airflow_mlops_provider.data.sql import QueryRows, open_query
+from airflow_mlops_provider.data.sql_count import count_rows_of_query
 from airflow_mlops_provider.data.table_files import open_files
 
 TELCO = Path(__file__).parents[3] / "dags" / "data" / "telco_churn.csv"
@@ -148,13 +150,48 @@ def test_a_statement_that_gives_no_table_is_refused_and_leaves_nothing(
     assert spools() == []
 
 
-def test_a_statement_that_writes_changes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM t",
+        "DROP TABLE t",
+        "INSERT INTO t VALUES (2) RETURNING x",
+        "WITH y AS (SELECT 2 AS x) INSERT INTO t SELECT x FROM y RETURNING x",
+        "PRAGMA user_version = 7",
+        "SELECT x FROM t; DROP TABLE t",
+    ],
+)
+@pytest.mark.parametrize("ask", [open_query, count_rows_of_query])
+def test_a_statement_that_writes_changes_nothing(tmp_path: Path, ask: Callable[..., Any], sql: str) -> None:
     path = tmp_path / "x.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE t AS SELECT 1 AS x")
     with pytest.raises(InputError):
-        query(path, "DELETE FROM t")
-    assert sqlite3.connect(path).execute("SELECT count(*) FROM t").fetchone() == (1,)
+        # Commits at once, as a hook may.
+        ask(connect=lambda: sqlite3.connect(path, isolation_level=None), sql=sql, uri="sql://x")
+    after = sqlite3.connect(path)
+    assert after.execute("SELECT * FROM t").fetchall() == [(1,)]
+    assert after.execute("PRAGMA user_version").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("end", ["", ";", " ;\n", "; -- all", " -- all", "; /* all; */ ;"])
+def test_a_query_is_read_and_counted_whatever_it_ends_with(end: str) -> None:
+    asked: dict[str, Any] = {
+        "connect": lambda: sqlite3.connect(":memory:"),
+        "sql": f"SELECT 1 AS x UNION ALL SELECT 2{end}",
+        "uri": "sql://x",
+    }
+    with open_query(**asked) as source:
+        assert source.count_rows() == count_rows_of_query(**asked) == 2
+
+
+def test_text_that_is_not_utf_8_and_a_file_of_another_kind_are_not_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Could not decode to UTF-8 column 'x'") as raised:
+        query(":memory:", "SELECT CAST(x'ff4142' AS TEXT) AS x")
+    assert "AB" not in str(raised.value)
+    (tmp_path / "x.db").write_text("no data base at all " * 100)
+    with pytest.raises(InputError, match="file is not a database"):
+        query(tmp_path / "x.db", "SELECT * FROM t")
 
 
 def test_a_database_that_cannot_be_reached_is_an_outage(tmp_path: Path, spools: Callable[[], list[Path]]) -> None:

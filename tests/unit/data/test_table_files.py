@@ -1,5 +1,6 @@
 """Every file format gives the same real table, and whatever is not whole is refused by name."""
 
+import errno
 import gzip
 import os
 from collections.abc import Callable
@@ -12,9 +13,11 @@ import pytest
 from pyarrow import csv, feather
 from pyarrow import parquet as pq
 
-from airflow_mlops_provider.core.errors import DataChangedError, InputError
+from airflow_mlops_provider.core.errors import DataChangedError, InputError, OutageError
 from airflow_mlops_provider.core.row_hash import hash_rows
-from airflow_mlops_provider.data.table_files import open_files
+from airflow_mlops_provider.data.file_object import LocalFile
+from airflow_mlops_provider.data.locate import locate
+from airflow_mlops_provider.data.table_files import TableFiles, open_files
 
 TELCO = Path(__file__).parents[3] / "dags" / "data" / "telco_churn.csv"
 N_ROWS = 7043
@@ -293,6 +296,39 @@ def test_a_file_that_grows_or_goes_between_two_passes_is_noticed(tmp_path: Path)
     path.unlink()
     with pytest.raises(DataChangedError, match="disappeared"):
         source.to_table()
+
+
+def test_a_file_that_goes_between_listing_and_look_is_a_change_and_no_mistake(tmp_path: Path) -> None:
+    write(tmp_path / "x.csv", "a\n1\n")
+    write(tmp_path / "y.csv", "a\n1\n")
+    uri, entries = locate(tmp_path)
+    (tmp_path / "y.csv").unlink()
+    with pytest.raises(DataChangedError, match=r"y\.csv disappeared after it was listed"):
+        TableFiles(uri=uri, entries=entries)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        (errno.EIO, OutageError, "Input/output error"),
+        (errno.ESTALE, OutageError, "Stale file handle"),
+        (errno.EACCES, InputError, "check its permissions"),
+    ],
+)
+def test_a_disk_that_fails_is_an_outage(
+    code: int, kind: type[Exception], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "x.csv", "a\n1\n")
+    opened = open_files(path)
+
+    def identity(_: LocalFile) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(LocalFile, "identity", identity)
+    with pytest.raises(kind, match=words):
+        open_files(path)
+    with pytest.raises(kind, match=words):
+        opened.to_table()
 
 
 def test_a_rewrite_of_the_same_size_is_noticed(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
 from airflow_mlops_provider.core.specs import Fingerprint
@@ -123,3 +126,38 @@ def test_task_tags_name_the_try_and_give_mlflow_its_source() -> None:
     assert tags["mlflow.source.name"] == "d.t"
     assert tags["airflow.try_number"] == "2"
     assert tags["airflow.map_index"] == "-1"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        *((400, InputError), (401, InputError), (403, InputError), (404, InputError)),
+        *((408, OutageError), (429, OutageError), (500, OutageError), (None, OutageError)),
+    ],
+)
+def test_a_file_that_is_not_stored_says_why_without_the_signed_address(
+    status: int | None, kind: type[Exception], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = None
+    if status is not None:
+        answer = requests.Response()
+        answer.status_code = status
+
+    def log_text(*_: object) -> None:
+        signed = "https://b.s3.amazonaws.com/k?X-Amz-Credential=AKIAEXAMPLE&X-Amz-Signature=abcdef0123"
+        raise requests.HTTPError(f"{status} for url: {signed}", response=answer)
+
+    monkeypatch.setattr(registry.client, "log_text", log_text)
+    with pytest.raises(kind, match=r"'a\.txt'") as caught, start(registry) as run:
+        run.log_text("text", "a.txt")
+    assert str(status or "HTTPError") in str(caught.value)
+    assert "X-Amz" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_full_disk_says_so(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    def log_text(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(registry.client, "log_text", log_text)
+    with pytest.raises(OutageError, match="No space left on device"), start(registry) as run:
+        run.log_text("text", "a.txt")

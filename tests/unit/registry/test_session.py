@@ -3,8 +3,10 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import requests
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
-from airflow_mlops_provider.registry.session import TrackingServer, open_registry, tags_filter, translate
+from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry, tags_filter, translate
 
 SECRET = "p@ss word/42"
 
@@ -153,12 +155,116 @@ def test_an_authority_is_not_given_for_a_certificate_that_is_not_checked() -> No
         ("http://ann:pw@mlflow.example", "must not hold a user"),
         ("http://169.254.169.254/latest", "link-local"),
         ("http://[fe80::1]:5000", "link-local"),
+        ("http://[FEBF::1%25eth0]", "link-local"),
+        ("http://[::ffff:169.254.169.254]:80", "link-local"),
+        ("http://2852039166", "link-local"),
+        ("http://0xa9fea9fe", "link-local"),
+        ("http://0251.0376.0251.0376", "link-local"),
+        ("http://169.254.43518", "link-local"),
+        ("http://169.254.169.254.", "link-local"),
+        ("http://169.254.169%2e254", "link-local"),
+        ("http://\uff11\uff16\uff19\u3002254.169.254", "link-local"),
+        ("http://ann:pw@[fe80", "is no URL"),
     ],
 )
 def test_unsafe_addresses_are_refused(uri: str, said: str) -> None:
     with pytest.raises(InputError, match=said) as caught:
         TrackingServer(uri=uri)
     assert "pw" not in str(caught.value).split("Hint")[0]
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "[fd00::1]", "[::1]", "mlflow", "1.example", "169.254.example"])
+def test_other_hosts_are_allowed(host: str) -> None:
+    assert TrackingServer(uri=f"http://{host}:5000").uri
+
+
+@contextmanager
+def answering(status: int, headers: dict[str, str]) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """An HTTP server with one answer to everything; keeps the headers of what it was asked."""
+    seen: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            seen.append(dict(self.headers))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - as the base class has it
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("others", ["none", "netrc"])
+def test_a_redirect_is_refused_and_its_target_never_asked(
+    status: int, others: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
+
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login bob password s3cr\n" if others == "netrc" else "")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    (tmp_path / "model.txt").write_text("files")
+    with (
+        answering(200, {}) as (target, asked),
+        answering(status, {"Location": f"{target}/meta?X-Amz-Signature=abc"}) as (uri, seen),
+    ):
+        server = TrackingServer(uri=uri, username="ann", password=SECRET)
+        calls: list[Callable[[Registry, HttpArtifactRepository], object]] = [
+            lambda registry, _: registry.client.get_registered_model("churn"),
+            lambda registry, _: registry.client.create_run("0"),
+            lambda _, files: files.log_artifact(str(tmp_path / "model.txt")),
+            lambda _, files: files.download_artifacts("model.txt", str(tmp_path)),
+        ]
+        for call in calls:
+            said = f"answered {status}, which leads elsewhere .*final address"
+            with pytest.raises(InputError, match=said) as caught, open_registry(server) as registry:
+                call(registry, HttpArtifactRepository(f"{uri}/api/2.0/mlflow-artifacts/artifacts/1"))
+            assert "abc" not in str(caught.value)
+        assert asked == []
+        assert len(seen) >= len(calls)
+    ann = b64encode(f"ann:{SECRET}".encode()).decode()
+    assert {headers["Authorization"] for headers in seen} == {f"Basic {ann}"}
+
+
+def test_a_login_in_the_netrc_file_is_used_where_the_connection_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login bob password s3cr\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with answering(404, {}) as (uri, seen), pytest.raises(InputError), open_registry(TrackingServer(uri=uri)) as one:
+        one.client.get_registered_model("churn")
+    assert seen[0]["Authorization"] == f"Basic {b64encode(b'bob:s3cr').decode()}"
+
+
+def test_other_authentication_of_mlflow_is_left_as_it_is(
+    store: TrackingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_AUTH", "kubernetes")
+    with open_registry(store):
+        assert os.environ["MLFLOW_TRACKING_AUTH"] == "kubernetes"
+        assert os.environ["MLFLOW_ALLOW_HTTP_REDIRECTS"] == "false"
+
+
+def test_what_is_said_of_a_signed_address_holds_no_signature(store: TrackingServer) -> None:
+    with pytest.raises(OutageError, match="Max retries exceeded") as caught, open_registry(store):
+        raise requests.ConnectionError("Max retries exceeded with url: /k?X-Amz-Credential=AK&X-Amz-Signature=abc (x)")
+    assert "abc" not in str(caught.value)
+    assert "AK" not in str(caught.value)
 
 
 def test_an_address_of_the_ui_must_be_a_web_address() -> None:

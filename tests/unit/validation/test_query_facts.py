@@ -66,6 +66,7 @@ def test_the_database_sends_aggregates_and_not_rows(engine: sa.Engine, telco: Pa
     "sql",
     [
         "SELECT 1 AS a UNION ALL SELECT NULL;",
+        "SELECT 1 AS a UNION ALL SELECT NULL; -- the end",
         "WITH x AS (SELECT 1 AS a UNION ALL SELECT NULL) SELECT * FROM x",
         "SELECT 1 AS a UNION ALL SELECT NULL -- the end",
         "-- the start\nSELECT 1 AS a UNION ALL SELECT NULL WHERE '100 %' LIKE '%'",
@@ -129,11 +130,27 @@ def test_a_time_that_cannot_be_read_is_refused_without_telling_it(count: Count, 
     [
         ("SELECT * FROM absent", "no such table: absent"),
         ("SELECT 1 AS a FROM", "refused the query"),
+        ("SELECT 1 AS a; SELECT 2 AS a", "is 2 statements"),
+        ("DELETE FROM t", "begins with DELETE"),
     ],
 )
 def test_a_wrong_query_is_an_input_error(count: Count, sql: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         count(sql)
+
+
+def test_text_that_is_not_utf_8_and_a_file_of_another_kind_are_not_tried_again(tmp_path: Path, count: Count) -> None:
+    with pytest.raises(InputError, match="refused the query"):
+        count("SELECT CAST(x'ff' AS TEXT) AS a", required_columns={"a": "string"})
+    (tmp_path / "other.db").write_text("no data base at all " * 100)
+    with pytest.raises(InputError, match="refused the query"):
+        count_query(sa.create_engine(f"sqlite:///{tmp_path}/other.db"), "SELECT * FROM t", PreconditionPolicy())
+
+
+def test_the_engine_can_be_written_through_again_afterwards(engine: sa.Engine, count: Count) -> None:
+    count("SELECT 1 AS a")
+    pd.DataFrame({"a": [1]}).to_sql("t", engine)
+    assert count("SELECT * FROM t").rows == 1
 
 
 def test_a_locked_database_is_an_outage(tmp_path: Path) -> None:
