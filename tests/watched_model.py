@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from airflow_mlops_provider.core.ledger_entry import Draft
+from airflow_mlops_provider.core.ledger_entry import Draft, Entry
+from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
 from airflow_mlops_provider.registry.ledger import enter, reference
 from airflow_mlops_provider.registry.monitoring import Window, monitoring_experiment, window_tags
+from airflow_mlops_provider.registry.retraining import Answer, Asking, ask
 from airflow_mlops_provider.registry.runs import logged_run
 from airflow_mlops_provider.registry.session import Registry
 
 BY = {"dag_id": "train", "run_id": "r1", "task_id": "promote"}
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 @dataclass
@@ -49,3 +54,22 @@ class WatchedModel:
             if rows is not None:
                 run.log_metrics({"labelled_rows": rows})
         return run.run_id
+
+
+def running(entries: Sequence[Entry]) -> dict[str, str]:
+    """Say that each training that was asked for is under way."""
+    return {str(one.details["run_id"]): "running" for one in entries}
+
+
+def asked(model: WatchedModel, *, now: datetime = NOW, op: str = "op", states: Any = running, **rest: Any) -> Answer:
+    """Ask whether to retrain it, as a monitor's task of the key `op` does."""
+    asking = Asking(
+        model_name=model.name,
+        policy=rest.pop("policy", RetrainPolicy()),
+        now=now,
+        by=BY,
+        op=op,
+        namespace="",
+        dag_id=rest.pop("dag_id", "t"),
+    )
+    return ask(model.registry, asking, run_states=states, **rest)

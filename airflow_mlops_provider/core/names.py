@@ -28,8 +28,9 @@ def check_model_name(model_name: Any) -> None:
     Parameters
     ----------
     model_name : str
-        1 to 239 characters, without ``/`` and ``:`` (MLflow's rule), line breaks and other control characters, marks
-        that turn the reading direction, and spaces at the ends.
+        1 to 239 characters, without ``/`` and ``:`` (MLflow's rule), ``?`` and ``@`` (at which MLflow cuts the address
+        of a version, so that its files are not found), line breaks and other control characters, marks that turn the
+        reading direction, and spaces at the ends.
 
     Raises
     ------
@@ -50,6 +51,12 @@ def check_model_name(model_name: Any) -> None:
         )
     if any(character in model_name for character in "/:") or model_name == "." or model_name.startswith(".."):
         raise InputError(f"model_name must hold no '/' or ':' and be no path; got {model_name!r}.")
+    cut = next((character for character in model_name if character in "?@"), None)
+    if cut is not None:
+        raise InputError(
+            f"model_name must hold no '?' or '@', at which MLflow cuts addresses such as models:/{model_name}/1; got "
+            f"{model_name!r}. Hint: use another sign, e.g. {model_name.replace(cut, '_')!r}."
+        )
     if model_name != model_name.strip():
         raise InputError(f"model_name must not begin or end with a space; got {model_name!r}.")
     bad = next((one for one in model_name if not _is_visible(one)), None)

@@ -19,6 +19,7 @@ from airflow_mlops_provider.operators.base import MLOpsOperator
 from airflow_mlops_provider.operators.dag_runs import ENDED, MISSING, is_paused, run_state, start_run
 from airflow_mlops_provider.operators.effects import actor_of, op_of
 from airflow_mlops_provider.operators.retrain_arguments import conf_of, moment_of, rows_of, run_ids_of
+from airflow_mlops_provider.operators.retrain_result import result_of, result_of_request
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -135,12 +136,11 @@ class TriggerRetrainOperator(MLOpsOperator):
         self.poke_interval_seconds = poke_interval_seconds
 
     def execute_complete(self, context: Context, event: Any) -> Any:
-        """Go on when the training run has ended; the ledger knows which one it was."""
+        """Go on when the training run has ended; the ledger knows which one it was, whoever had asked for it."""
         return self.execute(context)
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Decide, enter, start; or go on with what an earlier try of this task entered."""
-        from airflow_mlops_provider.registry.ledger import read_history
         from airflow_mlops_provider.registry.retraining import ask, find_request
 
         check_model_name(self.model_name)
@@ -148,7 +148,7 @@ class TriggerRetrainOperator(MLOpsOperator):
         asking = self._asking(context)
         ti = context["ti"]
         with MlflowHook(self.mlflow_conn_id).open() as registry:
-            mine = find_request(read_history(registry, self.model_name), asking.op)
+            mine = find_request(registry, self.model_name, asking.op)
             if mine is None:
                 answer = ask(
                     registry,
@@ -158,12 +158,15 @@ class TriggerRetrainOperator(MLOpsOperator):
                     new_rows=rows,
                     target_paused=is_paused(ti, self.trigger_dag_id),
                 )
-                result = self._said(answer)
+                self._tell(answer)
+                result = result_of(answer, model_name=self.model_name, dag_id=self.trigger_dag_id)
                 self._start_what_was_cut_off(context, asking, answer, conf)
                 mine = answer.entry if answer.decision.retrain else None
             else:
-                self.log.info("An earlier try entered the request; going on with it")
-                result = self._requested(mine)
+                self.log.info(
+                    "An earlier try made or shares the request in ledger entry %d; going on with it", mine.number
+                )
+                result = result_of_request(mine, model_name=self.model_name)
             if mine is None or not self._start(context, asking, mine, conf):
                 return result
         if not self.wait_for_completion:
@@ -225,48 +228,13 @@ class TriggerRetrainOperator(MLOpsOperator):
         self.log.info("Run %s of DAG %s %s", details["run_id"], details["dag_id"], "started" if started else "is there")
         return True
 
-    def _said(self, answer: Answer) -> dict[str, Any]:
-        decision, entry, champion = answer.decision, answer.entry, answer.history.champion
+    def _tell(self, answer: Answer) -> None:
+        decision = answer.decision
         for one in (*decision.reasons, *decision.notes):
             self.log.info("%s", one)
-        if entry is not None and decision.retrain:
-            return self._requested(entry)
         if decision.suppressed_by:
             held, possible = ", ".join(decision.suppressed_by), decision.next_possible_at.isoformat()
             self.log.warning("Not retrained: %s; by the clock possible from %s", held, possible)
-        return {
-            "passed": True,
-            "retrain": False,
-            "reasons": list(decision.reasons),
-            "suppressed_by": list(decision.suppressed_by),
-            "notes": list(decision.notes),
-            "next_possible_at": decision.next_possible_at.isoformat(timespec="seconds"),
-            "model_name": self.model_name,
-            "champion_version": None if champion is None else champion.version,
-            "window_end": None if decision.window_end is None else decision.window_end.isoformat(timespec="seconds"),
-            "trigger_dag_id": self.trigger_dag_id,
-            "trigger_run_id": None,
-            "ledger_entry": None if entry is None else entry.number,
-            "outcome": None,
-        }
-
-    def _requested(self, entry: Entry) -> dict[str, Any]:
-        """Return the result of a request, the same for the try that entered it and for those after it."""
-        return {
-            "passed": True,
-            "retrain": True,
-            "reasons": [entry.reason],
-            "suppressed_by": [],
-            "notes": list(entry.details["notes"]),
-            "next_possible_at": entry.at,
-            "model_name": self.model_name,
-            "champion_version": None if entry.previous is None else entry.previous.version,
-            "window_end": entry.details["window_end"],
-            "trigger_dag_id": entry.details["dag_id"],
-            "trigger_run_id": entry.details["run_id"],
-            "ledger_entry": entry.number,
-            "outcome": None,
-        }
 
     def _outcome(self, context: Context, entry: Entry, result: dict[str, Any]) -> dict[str, Any]:
         """Wait until the training run has ended, and say how."""

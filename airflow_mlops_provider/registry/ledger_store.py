@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "__mlops_ledger__"
 RUN_TAG = "mlops.ledger_run"
 MODEL_TAG = "mlops.ledger_of"
+MARK_TAG = "mlops.mark."
 # Reading a run of 1,400 parameters takes MLflow over half a second.
 ENTRIES_PER_RUN = 300
 TRIES = 6
@@ -134,6 +135,20 @@ def start_ledger(registry: Registry, model_name: str) -> None:
             raise
         if winner != run_id:
             _discard(registry, run_id)
+
+
+def leave_mark(registry: Registry, model_name: str, key: str, value: str) -> None:
+    """Keep a small fact beside the entries of a ledger, if there is one; the last one of a key wins."""
+    experiment = patiently(registry, lambda: registry.client.get_experiment_by_name(_pointer(model_name)))
+    if experiment is not None:
+        number, tag = experiment.experiment_id, f"{MARK_TAG}{key}"
+        patiently(registry, lambda: registry.client.set_experiment_tag(number, tag, value))
+
+
+def read_mark(registry: Registry, model_name: str, key: str) -> str | None:
+    """Return what :func:`leave_mark` kept, or None."""
+    experiment = patiently(registry, lambda: registry.client.get_experiment_by_name(_pointer(model_name)))
+    return None if experiment is None else (experiment.tags or {}).get(f"{MARK_TAG}{key}")
 
 
 def patiently(registry: Registry, call: Callable[[], _Answer]) -> _Answer:

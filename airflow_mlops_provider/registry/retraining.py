@@ -2,7 +2,8 @@
 
 A request's key is made of the model, its champion's epoch, the latest evidence and the attempt; so is the id of the
 training run that it asks for. A suppression's key holds its first reason instead, so that a storm of alarms leaves one
-entry for each reason and window. Nothing here starts a training.
+entry for each reason and window. Of tasks that ask at the same moment one makes the entry; each of the others leaves a
+mark beside the ledger that the entry answers it, too. Nothing here starts a training.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from airflow_mlops_provider.core.retrain_alarms import Alarm
 from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
 from airflow_mlops_provider.core.retrain_state import EARLIEST, RetrainState, requests_of
 from airflow_mlops_provider.registry.checks import read_checks
-from airflow_mlops_provider.registry.ledger import enter, settle
+from airflow_mlops_provider.registry.ledger import enter, read_history, settle
+from airflow_mlops_provider.registry.ledger_store import leave_mark, read_mark
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.session import Registry
@@ -50,7 +52,7 @@ class Asking:
     by : mapping of str to str
         DAG, run and task, for the record.
     op : str
-        Key of the asking task, by which its next try finds what this one entered.
+        Key of the asking task, by which its next try finds the request that this one entered or shares.
     namespace, dag_id : str
         The Airflow deployment, and its training DAG.
     """
@@ -145,6 +147,9 @@ def ask(
             return answer
         entry = _enter(registry, asking, answer, states, stamp)
         if entry is not None:
+            if decision.retrain and entry.details.get("task_op") != asking.op:
+                # Somebody else was faster. By then the evidence is answered, so a later try would not ask any more.
+                leave_mark(registry, asking.model_name, asking.op, str(entry.number))
             return Answer(decision=decision, entry=entry, state=state, history=history)
         # Somebody else entered something meanwhile that changes the decision.
     raise OutageError(f"The ledger of model {asking.model_name!r} was too busy: {MAX_ROUNDS} decisions were outdated.")
@@ -155,9 +160,14 @@ def request_entries(history: History) -> list[Entry]:
     return [one for one in history.entries if one.kind == "retrain_requested"]
 
 
-def find_request(history: History, op: str) -> Entry | None:
-    """Return the request that an earlier try of a task entered."""
-    return next((one for one in request_entries(history) if one.details.get("task_op") == op), None)
+def find_request(registry: Registry, model_name: str, op: str) -> Entry | None:
+    """Return the request that an earlier try of a task entered, or shares with the task that was faster."""
+    requests = request_entries(read_history(registry, model_name))
+    mine = next((one for one in requests if one.details.get("task_op") == op), None)
+    if mine is not None or not requests:
+        return mine
+    number = read_mark(registry, model_name, op)
+    return next((one for one in requests if str(one.number) == number), None)
 
 
 def _enter(registry: Registry, asking: Asking, answer: Answer, states: Mapping[str, str], stamp: str) -> Entry | None:

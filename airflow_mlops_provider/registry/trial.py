@@ -2,13 +2,15 @@
 
 A model's files may crash the interpreter, fill the memory or never end, even when every type in them is trusted. The
 process that tries them has no credentials in its environment, may write no files, and tells only how it went; the model
-itself never comes back from it.
+itself never comes back from it. A model that passes its limits is bad input; what a busy or full machine does to the
+process is no fault of the model, and a retry may find a calmer one.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.errors import InputError, OutageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,8 @@ KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH",
 MEGABYTE = 1 << 20
 # What the process says when it came to its end, so that one that a file ended does not pass.
 DONE = "tried\n"
+# Sent by a person, a scheduler or a kernel without memory; the processor limit is SIGXCPU before it is SIGKILL.
+FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,9 @@ def try_model(directory: Path, *, where: str, loading: Loading, rows: pd.DataFra
     Raises
     ------
     InputError
-        It does not load, does not predict, crashes, or needs more than it may.
+        It does not load, does not predict, crashes, or needs more memory or processor time than it may.
+    OutageError
+        It was not done in time by the clock, or its process was killed from outside.
     """
     limits = loading.limits
     order: dict[str, Any] = {
@@ -107,11 +113,27 @@ def try_model(directory: Path, *, where: str, loading: Loading, rows: pd.DataFra
         if rows is not None:
             order["rows"] = str(Path(folder) / "rows")
             rows.to_pickle(order["rows"])
+        before = _cpu_seconds()
         done = _run(order, limits, where)
+        cpu_seconds = _cpu_seconds() - before
     if done.returncode == 0 and done.stdout.endswith(DONE):
         return
+    # Files may ignore SIGXCPU; the kernel then kills, a second later.
+    if -done.returncode in FROM_OUTSIDE and cpu_seconds < limits.cpu_seconds:
+        raise OutageError(
+            f"{where}: the process that loads and tries it was killed from outside "
+            f"({signal.Signals(-done.returncode).name}), as the kernel does when the machine or the container runs out "
+            "of memory; nothing is known of the model and nothing was changed. A retry may succeed. Hint: give the "
+            f"worker more memory; the limits of the trial ({limits.memory_megabytes} MB) were not passed."
+        )
     said = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
     raise InputError(_why(done.returncode, said[0], limits, where))
+
+
+def _cpu_seconds() -> float:
+    """Return the processor time of the children of this process that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _run(order: dict[str, Any], limits: TrialLimits, where: str) -> subprocess.CompletedProcess[str]:
@@ -132,8 +154,10 @@ def _run(order: dict[str, Any], limits: TrialLimits, where: str) -> subprocess.C
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise InputError(
-            f"{where}: loading and trying it took more than {limits.wall_seconds} seconds. {_HINT}"
+        raise OutageError(
+            f"{where}: loading and trying it took more than {limits.wall_seconds} seconds by the clock, without "
+            "passing its limit of processor time: the machine is busy, or its files wait for something. Nothing was "
+            "changed. A retry may succeed. Hint: if it never does, do not trust its files and choose another version."
         ) from None
 
 
@@ -141,7 +165,7 @@ _HINT = "Hint: raise the operator's trial limits if the model is that large; els
 
 
 def _why(code: int, said: str, limits: TrialLimits, where: str) -> str:
-    if code == -signal.SIGXCPU:
+    if code in {-signal.SIGXCPU, -signal.SIGKILL}:
         return f"{where}: loading and trying it took more than {limits.cpu_seconds} seconds of processor time. {_HINT}"
     if code < 0:
         return f"{where}: its files crash the process that loads them ({signal.Signals(-code).name}). {_HINT}"

@@ -49,6 +49,14 @@ def test_who_is_waited_for_is_waited_for_until_healthy(name: str) -> None:
         assert how["condition"] == ("service_completed_successfully" if ends else "service_healthy")
 
 
+def test_the_database_is_healthy_only_after_its_scripts_have_run() -> None:
+    # While they run, the image's server listens on its socket and on no port.
+    kind, *command = SERVICES["postgres"]["healthcheck"]["test"]
+    assert (kind, command[0]) == ("CMD", "pg_isready")
+    options = dict(zip(command[1::2], command[2::2], strict=True))
+    assert options["--host"] == "127.0.0.1"
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_ports_are_open_to_this_host_only(name: str) -> None:
     assert all(str(port).startswith("127.0.0.1:") for port in SERVICES[name].get("ports", ()))

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.utils.validation import (
     _validate_experiment_name,
     _validate_model_alias_name,
@@ -29,6 +31,7 @@ def test_names_that_every_database_takes_are_accepted(name: str) -> None:
     [
         *("", " ", "a ", " a", "\ta", "x" * 240, "x" * 300, None, 3, b"churn"),
         *("a/b", "a:b", "/etc/passwd", ".", "..", "../x", "..churn", "models:/churn/1"),
+        *("why?", "?", "a?b", "x@champion", "a@b.c", "@", "a@"),
         *("a\x00b", "a\nb", "a\rb", "a\x1b[31mb", "a\x7fb", "a\u2028b", "a\ud800b", "abc\u202exe", "a\u2066b"),
     ],
 )
@@ -44,6 +47,8 @@ def test_what_is_accepted_is_accepted_by_mlflow_and_fits_its_columns(name: str) 
     except InputError:
         return
     _validate_model_name(name)
+    assert _parse_model_uri(f"models:/{name}/1") == (None, name, "1", None, None)
+    assert ModelsArtifactRepository.split_models_uri(f"models:/{name}/1") == (f"models:/{name}/1", "")
     _validate_experiment_name(f"__mlops_ledger__.{name}")
     assert len(f"__mlops_ledger__.{name}") <= 256
     assert "\x00" not in name

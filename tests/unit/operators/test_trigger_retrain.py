@@ -17,7 +17,7 @@ from airflow_mlops_provider.exceptions import InvalidInputError, RejectedError, 
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.trigger_retrain import TriggerRetrainOperator
 from airflow_mlops_provider.registry.ledger import read_history
-from tests.watched_model import WatchedModel
+from tests.watched_model import WatchedModel, asked
 
 NOW = "2026-03-02T00:00:00+00:00"
 
@@ -241,6 +241,42 @@ def test_waiting_tells_how_the_training_ended(
         assert isinstance(found.errors["retrain"], RejectedError)
         assert "asked for again after a pause" in str(found.errors["retrain"])
     assert len(runs_of(life.training)) == 1
+
+
+@pytest.mark.parametrize("again", ["resumed", "tried again"])
+def test_a_task_that_lost_the_race_for_the_request_waits_for_its_run_all_the_same(
+    life: Life, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    life.dropped()
+    from airflow_mlops_provider.operators import trigger_retrain
+
+    states, start, entered, tries = TriggerRetrainOperator._states, trigger_retrain.start_run, [], []
+
+    def be_slower(operator: TriggerRetrainOperator, context: Any, *rest: Any) -> dict[str, str]:
+        if not entered:
+            entered.extend(life.at(lambda model: asked(model, op="faster", dag_id=life.training)))
+        return states(operator, context, *rest)
+
+    def start_and_die_once(*arguments: Any) -> bool:
+        done = start(*arguments)
+        tries.append(done)
+        if again == "tried again" and len(tries) == 1:
+            end(life.training, "failed")
+            raise OSError("the worker lost its network after the run was started")
+        return done
+
+    monkeypatch.setattr(TriggerRetrainOperator, "_states", be_slower)
+    monkeypatch.setattr(TriggerRetrainOperator, "_defer", _end_then(life, "failed", TriggerRetrainOperator._defer))
+    monkeypatch.setattr(trigger_retrain, "start_run", start_and_die_once)
+    how = {"deferrable": True} if again == "resumed" else {"retries": 1, "retry_delay": timedelta(0)}
+    outcome = life.ask(wait_for_completion=True, poke_interval_seconds=0.05, **how)
+    assert len(tries) == 2
+    found = outcome.xcoms["retrain"]
+    assert (found["retrain"], found["outcome"], found["passed"]) == (True, "failed", False)
+    assert isinstance(outcome.errors["retrain"], RejectedError)
+    [run] = runs_of(life.training)
+    assert run.run_id == found["trigger_run_id"] == entered[0].entry.details["run_id"]
+    assert life.entries() == ["promote", "retrain_requested"]
 
 
 def test_a_paused_training_dag_suppresses_and_a_missing_one_fails(life: Life) -> None:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.ledger_entry import Entry
-from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
 from airflow_mlops_provider.registry.ledger import read_history
-from airflow_mlops_provider.registry.retraining import Answer, Asking, ask, find_request, training_run_id
+from airflow_mlops_provider.registry.retraining import find_request, training_run_id
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
-from tests.watched_model import BY, WatchedModel
-
-NOW = datetime(2026, 3, 2, tzinfo=UTC)
+from tests.watched_model import NOW, WatchedModel, asked
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +37,6 @@ def nothing_known(_: Sequence[Entry]) -> dict[str, str]:
     return {}
 
 
-def running(entries: Sequence[Entry]) -> dict[str, str]:
-    return {str(one.details["run_id"]): "running" for one in entries}
-
-
-def asked(model: WatchedModel, *, now: datetime = NOW, op: str = "op", states: Any = running, **rest: Any) -> Answer:
-    asking = Asking(
-        model_name=model.name,
-        policy=rest.pop("policy", RetrainPolicy()),
-        now=now,
-        by=BY,
-        op=op,
-        namespace="",
-        dag_id="t",
-    )
-    return ask(model.registry, asking, run_states=states, **rest)
-
-
 def kinds(model: WatchedModel) -> list[str]:
     return [one.kind for one in read_history(model.registry, model.name).entries]
 
@@ -78,8 +57,8 @@ def test_a_storm_of_alarms_leaves_one_request_and_one_suppression_for_each_reaso
     assert kinds(model)[3:] == ["retrain_suppressed"]
     history = read_history(model.registry, model.name)
     assert [one.details["suppressed_by"][0] for one in history.entries[2:]] == ["answered", "in_flight"]
-    assert find_request(history, "first") == history.entries[1]
-    assert find_request(history, "op1") is None
+    assert find_request(model.registry, model.name, "first") == history.entries[1]
+    assert find_request(model.registry, model.name, "op1") is None
 
 
 def test_alarms_at_the_same_moment_make_one_request(model: WatchedModel) -> None:
@@ -88,6 +67,24 @@ def test_alarms_at_the_same_moment_make_one_request(model: WatchedModel) -> None
     assert kinds(model).count("retrain_requested") == 1
     runs = {one.entry.details["run_id"] for one in answers if one.entry and one.entry.kind == "retrain_requested"}
     assert len(runs) == 1
+
+
+def test_a_task_that_lost_the_race_for_a_request_finds_it_by_its_own_key(model: WatchedModel) -> None:
+    def another_is_faster(_: Sequence[Entry]) -> dict[str, str]:
+        asked(model, op="winner", states=nothing_known)
+        return {}
+
+    assert find_request(model.registry, model.name, "loser") is None
+    answer = asked(model, op="loser", states=another_is_faster)
+    assert answer.decision.retrain
+    assert answer.entry is not None
+    assert answer.entry.details["task_op"] == "winner"
+    for op in ("winner", "loser"):
+        assert find_request(model.registry, model.name, op) == answer.entry
+    # Whoever comes later and is held back shares nothing.
+    assert not asked(model, op="late").decision.retrain
+    assert find_request(model.registry, model.name, "late") is None
+    assert kinds(model) == ["promote", "retrain_requested", "retrain_suppressed"]
 
 
 def test_a_decision_that_was_outdated_when_it_was_to_be_entered_is_made_anew(model: WatchedModel) -> None:

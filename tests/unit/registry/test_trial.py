@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import cloudpickle
@@ -10,7 +13,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.errors import InputError, OutageError
 from airflow_mlops_provider.registry.models import MODEL_FILE, PICKLE_FILE, write_model
 from airflow_mlops_provider.registry.trial import Loading, TrialLimits, try_model
 
@@ -79,7 +82,11 @@ def test_a_pickle_is_refused_unless_it_is_allowed(tmp_path: Path) -> None:
     [
         ("import os; os.kill(os.getpid(), 11)", {}, r"crash the process that loads them \(SIGSEGV\)"),
         ("while True: pass", {"cpu_seconds": 4}, "more than 4 seconds of processor time"),
-        ("import time; time.sleep(600)", {"wall_seconds": 6}, "took more than 6 seconds"),
+        (
+            "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass",
+            {"cpu_seconds": 4},
+            "more than 4 seconds of processor time",
+        ),
         ("x = bytearray(1 << 33)", {"memory_megabytes": 2000}, "needs more than 2000 MB"),
         ("import os; os._exit(3)", {}, "it said nothing"),
         ("raise SystemExit(0)", {}, "end the process that loads them"),
@@ -92,6 +99,35 @@ def test_files_that_harm_the_process_that_loads_them_harm_only_that(
     loading = Loading(allow_pickle=True, limits=TrialLimits(**limits))
     with pytest.raises(InputError, match=said):
         try_model(pickled(tmp_path, code), where=WHERE, loading=loading)
+
+
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_trial_that_is_killed_from_outside_may_be_tried_again(tmp_path: Path, number: str) -> None:
+    # It may write nothing into a file, but give one a name.
+    code = f"import os, time; open({str(tmp_path)!r} + f'/pid-{{os.getpid()}}', 'w'); time.sleep(600)"
+    directory = pickled(tmp_path, code)
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            try_model(directory, where=WHERE, loading=Loading(allow_pickle=True))
+        except OutageError as error:
+            failed.append(error)
+
+    trial = threading.Thread(target=run)
+    trial.start()
+    while trial.is_alive() and not list(tmp_path.glob("pid-*")):
+        time.sleep(0.05)
+    os.kill(int(next(tmp_path.glob("pid-*")).name.removeprefix("pid-")), signal.Signals[number])
+    trial.join()
+    assert f"{WHERE}: the process that loads and tries it was killed from outside ({number})" in str(failed[0])
+    assert "A retry may succeed" in str(failed[0])
+
+
+def test_a_trial_that_is_not_done_in_time_by_the_clock_may_be_tried_again(tmp_path: Path) -> None:
+    loading = Loading(allow_pickle=True, limits=TrialLimits(wall_seconds=6))
+    with pytest.raises(OutageError, match=f"{WHERE}: .* more than 6 seconds by the clock.*A retry may succeed"):
+        try_model(pickled(tmp_path, "import time; time.sleep(600)"), where=WHERE, loading=loading)
 
 
 def test_the_trial_writes_no_files_and_knows_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
