@@ -152,7 +152,7 @@ def _count_categories(key: str, reference: NDArray[Any], current: NDArray[Any]) 
     return r, c
 
 
-def divergence(bins: Bins, term: Term, *, then: Callable[[float], float] = float) -> Effect:
+def divergence(bins: Bins, term: Term, *, then: Callable[[float], float] = float, half_counts: bool = False) -> Effect:
     """Sum a divergence over bins, with its certified interval.
 
     Parameters
@@ -164,6 +164,8 @@ def divergence(bins: Bins, term: Term, *, then: Callable[[float], float] = float
         shares can be it is largest in a corner and smallest where they are closest.
     then : callable
         Increasing function of the sum, e.g. the square root.
+    half_counts : bool, default False
+        Whether a bin that is empty in one sample counts as half a value there; one empty in both adds nothing.
 
     Returns
     -------
@@ -171,27 +173,21 @@ def divergence(bins: Bins, term: Term, *, then: Callable[[float], float] = float
     """
     import numpy as np
 
-    p, p_low, p_high = bins.reference / bins.n_reference
-    q, q_low, q_high = bins.current / bins.n_current
-    value = float(term(p, q).sum())
+    counts = np.stack([bins.reference, bins.current])
+    # Empty in both: by the estimate, if it can be, and for certain.
+    empty, may_be_empty, is_empty = (counts == 0).all(axis=0)
+    if half_counts:
+        # Bounds too, before they are compared: half a value of few rows is a larger share than many rows of many.
+        counts = np.maximum(counts, 0.5)
+    p, p_low, p_high = counts[0] / bins.n_reference
+    q, q_low, q_high = counts[1] / bins.n_current
+    value = float(np.where(empty, 0.0, term(p, q)).sum())
     corners = [term(a, b) for a in (p_low, p_high) for b in (q_low, q_high)]
-    upper = float(np.max(corners, axis=0).sum())
+    upper = float(np.where(is_empty, 0.0, np.max(corners, axis=0)).sum())
     less, more = p_high < q_low, q_high < p_low
     nearest = term(np.where(less, p_high, p_low), np.where(less, q_low, q_high))
-    lower = float(np.where(less | more, nearest, 0.0).sum())
+    lower = float(np.where((less | more) & ~may_be_empty, nearest, 0.0).sum())
     value, lower, upper = (then(max(x, 0.0)) for x in (value, lower, upper))
     if bins.hidden:
         lower, upper = 0.0, then(inf)
     return Effect(value=value, lower=min(lower, value), upper=max(upper, value))
-
-
-def with_half_counts(bins: Bins, term: Term) -> Term:
-    """Let a bin that is empty in one sample count as half a value there; one empty in both is left out."""
-    import numpy as np
-
-    def smoothed(p: Floats, q: Floats) -> Floats:
-        empty = (p == 0) & (q == 0)
-        p, q = np.maximum(p, 0.5 / bins.n_reference), np.maximum(q, 0.5 / bins.n_current)
-        return np.where(empty, 0.0, term(p, q))
-
-    return smoothed

@@ -30,6 +30,8 @@ class CellCounts:
         Categories: their names, in the reference's order.
     reference_std : float or None
         Numeric columns: standard deviation of the reference, > 0, by which distances are normed; None when it has none.
+    reference_std_error : float, default 0.0
+        By how much that may differ from the standard deviation of the values themselves.
     """
 
     reference: Ints
@@ -38,6 +40,7 @@ class CellCounts:
     upper: Floats | None = None
     labels: tuple[str, ...] = ()
     reference_std: float | None = None
+    reference_std_error: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("reference", "current"):

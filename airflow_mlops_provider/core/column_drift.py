@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlops_provider.core.cell_tests import CellTestResult, cell_test, proportion_test
+from airflow_mlops_provider.core.distinct_change import distinct_cells, hardly_any_in_cells
 from airflow_mlops_provider.core.drift_method import ColumnKind, Effect, MethodChoice
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.histogram import CategoryGrid, NoGrid
 from airflow_mlops_provider.core.profile_pairs import OTHER_LABEL, cells_of, unseen_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow_mlops_provider.core.cells import CellCounts
     from airflow_mlops_provider.core.drift_policy import DriftPolicy
@@ -37,12 +38,15 @@ class Share:
         Whether the shares differ; None where a sample is too small.
     examples : tuple of str
         Some of their values.
+    enough : bool
+        Whether both samples are large enough for the shares to be alike where the test finds no difference.
     """
 
     reference: tuple[int, int]
     current: tuple[int, int]
     test: CellTestResult | None
     examples: tuple[str, ...] = ()
+    enough: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +89,13 @@ class Measured:
 
 
 def measure(
-    reference: ColumnProfile, current: ColumnProfile, *, policy: DriftPolicy, values: tuple[Any, Any] | None
+    reference: ColumnProfile,
+    current: ColumnProfile,
+    *,
+    policy: DriftPolicy,
+    values: tuple[Any, Any] | None,
+    absent: tuple[int, int] = (0, 0),
+    any_size: bool = False,
 ) -> Measured:
     """Measure a column that both samples have, of the same kind.
 
@@ -97,6 +107,10 @@ def measure(
         Method, smallest sample, seed.
     values : tuple of arrays, or None
         All values of both samples, none missing; then the effect is exact.
+    absent : tuple of int, default (0, 0)
+        Rows of both data sets from parts without the column, which are missing rows too.
+    any_size : bool, default False
+        Whether to test missing rows and unseen categories, whose tests are exact, below the policy's `min_samples` too.
 
     Returns
     -------
@@ -108,14 +122,18 @@ def measure(
     n_current = current.n_counted - (unseen_rows or 0) if kind else 0
     choice = policy.choice(reference.name, kind) if kind else None
     cells = cells_of(reference, current) if kind else None
+    by_distinct = policy.rule != "evidently" and hardly_any_in_cells(reference) and hardly_any_in_cells(current)
+    if cells is not None and by_distinct:
+        cells, values = distinct_cells(reference, current), None
     effect: Effect | None = None
     form: Literal["cells", "exact"] | None = None
     if cells is not None and choice is not None:
         effect, form = _effect(reference.name, choice, cells, values)
     test = None
+    smallest = 1 if any_size and policy.rule == "calibrated" else policy.min_samples
     enough = min(n_reference, n_current) >= policy.min_samples
     if policy.rule == "calibrated" and enough and cells is not None and choice is not None:
-        cells_to_test, outside = _split_off_others(reference, current, cells)
+        cells_to_test, outside = (cells, (0, 0)) if by_distinct else _split_off_others(reference, current, cells)
         test = cell_test(cells_to_test, test=choice.method.test, seed=policy.seed, outside=outside)
     return Measured(
         name=reference.name,
@@ -127,8 +145,8 @@ def measure(
         test=test,
         n_reference=n_reference,
         n_current=n_current,
-        missing=_missing(reference, current, policy.min_samples),
-        unseen=None if unseen_rows is None else _unseen(reference, current, unseen_rows, policy.min_samples),
+        missing=_missing(reference, current, absent, policy, smallest=smallest),
+        unseen=None if unseen_rows is None else _unseen(reference, current, unseen_rows, policy, smallest=smallest),
     )
 
 
@@ -154,38 +172,69 @@ def _split_off_others(
 def _effect(
     name: str, choice: MethodChoice, cells: CellCounts, values: tuple[Any, Any] | None
 ) -> tuple[Effect, Literal["cells", "exact"]]:
+    certified = choice.method.from_cells(cells)
     if values is None:
-        return choice.method.from_cells(cells), "cells"
+        return certified, "cells"
     try:
         exact = choice.method.exact(*values)
     except InputError as error:
         raise InputError(f"Column {name!r}: {error}") from error
+    rounding = 1e-9 + 1e-6 * abs(exact)
+    if cells.ordered and not certified.lower - rounding <= exact <= certified.upper + rounding:
+        # Of other rows than were profiled, or beyond what floats can tell: what the cells certify stands.
+        return certified, "cells"
     return Effect(value=exact, lower=exact, upper=exact), "exact"
 
 
-def _missing(reference: ColumnProfile, current: ColumnProfile, min_samples: int) -> Share:
-    without, rows = [], [reference.rows, current.rows]
-    for column in (reference, current):
+def _missing(
+    reference: ColumnProfile, current: ColumnProfile, absent: tuple[int, int], policy: DriftPolicy, *, smallest: int
+) -> Share:
+    shares = []
+    for column, more in ((reference, absent[0]), (current, absent[1])):
         infinite = column.positive_infinities + column.negative_infinities
-        without.append(column.missing + infinite + column.mistyped)
-    first, second = (without[0], rows[0]), (without[1], rows[1])
-    enough = min(rows) >= min_samples
-    return Share(
-        reference=first,
-        current=second,
-        test=proportion_test(reference=first, current=second) if enough else None,
-    )
+        shares.append((column.missing + infinite + column.mistyped + more, column.rows + more))
+    first, second = shares
+
+    def test(hits: int) -> CellTestResult:
+        return proportion_test(reference=first, current=(hits, second[1]))
+
+    size = min(first[1], second[1])
+    found = _test_share(test, second[0], (0, second[1]), size, policy, smallest=smallest)
+    return Share(reference=first, current=second, test=found, enough=size >= policy.min_samples)
 
 
-def _unseen(reference: ColumnProfile, current: ColumnProfile, rows: int, min_samples: int) -> Share:
+def _unseen(
+    reference: ColumnProfile, current: ColumnProfile, rows: int, policy: DriftPolicy, *, smallest: int
+) -> Share:
     n, m = reference.n_counted, current.n_counted
-    enough = min(n, m) >= min_samples
+
+    def test(hits: int) -> CellTestResult:
+        return unseen_test(reference_counts=reference.counts, unseen=hits, n_current=m)
+
     return Share(
         reference=(0, n),
         current=(rows, m),
-        test=unseen_test(reference_counts=reference.counts, unseen=rows, n_current=m) if enough else None,
+        test=_test_share(test, rows, (m,), min(n, m), policy, smallest=smallest),
+        enough=min(n, m) >= policy.min_samples,
         examples=current.other_examples,
     )
+
+
+def _test_share(
+    test: Callable[[int], CellTestResult],
+    hits: int,
+    extremes: tuple[int, ...],
+    size: int,
+    policy: DriftPolicy,
+    *,
+    smallest: int,
+) -> CellTestResult | None:
+    """Test a count, unless the sample is too small for even an extreme one to be significant."""
+    if size < smallest:
+        return None
+    if size < policy.min_samples and all(test(one).p_value > policy.fdr for one in extremes):
+        return None
+    return test(hits)
 
 
 def unseen_test(*, reference_counts: Sequence[int], unseen: int, n_current: int) -> CellTestResult:

@@ -83,13 +83,19 @@ def is_whole(kind: pa.DataType) -> bool:
 
 
 def plain(array: pa.Array) -> pa.Array:
-    """Return the array without extension type; and, unless it holds text, without dictionary."""
+    """Return the array without extension type; without dictionary, unless it holds text; decimals as decimal128."""
     import pyarrow as pa
+    import pyarrow.types as types
 
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     if isinstance(array, pa.DictionaryArray) and kind_of(array.type.value_type) != "text":
-        array = array.cast(array.type.value_type)
+        # By position: Arrow casts no dictionary of nested values.
+        array = array.dictionary.take(array.indices)
+    kind = array.type
+    if types.is_decimal(kind) and kind.bit_width < 128:
+        # Arrow counts and prints no narrower ones.
+        array = array.cast(pa.decimal128(kind.precision, kind.scale))
     return array
 
 

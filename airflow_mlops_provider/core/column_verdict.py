@@ -114,6 +114,9 @@ def _share_change(share: Share, adjusted: float | None, policy: DriftPolicy, thr
     elif threshold is not None and share.test.test != "none":
         significant = policy.rule != "calibrated" or (adjusted is not None and adjusted <= policy.fdr)
         verdict = "drift" if significant and change >= threshold and change > 0 else "no_drift"
+    if verdict == "no_drift" and not share.enough:
+        # A few rows may prove a change, never that there is none.
+        verdict = "insufficient_data"
     return ShareChange(
         reference_count=share.reference[0],
         current_count=share.current[0],
@@ -129,7 +132,11 @@ def _share_change(share: Share, adjusted: float | None, policy: DriftPolicy, thr
 
 def _reason(parts: Mapping[str, Any], policy: DriftPolicy) -> str:
     said = []
-    if parts["shape_verdict"] == "insufficient_data":
+    if parts["shape_verdict"] == "insufficient_data" and min(parts["n_reference"], parts["n_current"]) >= (
+        policy.min_samples
+    ):
+        said.append("its texts are nearly all different, so that they cannot be compared")
+    elif parts["shape_verdict"] == "insufficient_data":
         said.append(
             f"{parts['n_current']} current values against {parts['n_reference']}, {policy.min_samples} needed of each"
         )

@@ -27,6 +27,7 @@ def decide_drift(
     *,
     importances: Mapping[str, float] | None = None,
     values: Mapping[str, tuple[Any, Any]] | None = None,
+    any_size: bool = False,
 ) -> DriftReport:
     """Decide whether data drifted.
 
@@ -45,6 +46,9 @@ def decide_drift(
         Importance of features; negative ones count as 0.
     values : mapping of str to tuple of arrays, optional
         All values of some columns, reference and current, none of them missing. Their effects are then exact.
+    any_size : bool, default False
+        Whether missing rows and unseen categories may be drift in a column of fewer values than the policy's
+        `min_samples` too, under the ``calibrated`` rule; their tests are exact at any size.
 
     Returns
     -------
@@ -82,10 +86,12 @@ def decide_drift(
     policy = policy or DriftPolicy()
     schema, compared = _compare_schemas(reference, current, policy)
     given = values or {}
-    measured = [
-        measure(reference.column(name), current.column(name), policy=policy, values=given.get(name))
-        for name in compared
-    ]
+    measured = []
+    for name in compared:
+        before, now = reference.column(name), current.column(name)
+        # Rows of parts of the data that lacked the column.
+        absent = max(reference.rows - before.rows, 0), max(current.rows - now.rows, 0)
+        measured.append(measure(before, now, policy=policy, values=given.get(name), absent=absent, any_size=any_size))
     weights = _weights(importances, reference, policy)
     adjusted = adjust_p_values(_family(measured, policy), policy)
     columns = [judge_column(one, adjusted.get(one.name, {}), policy, weights) for one in measured]
@@ -211,7 +217,10 @@ def _report(
     verdict: DriftVerdict = "drift" if reasons else "no_drift"
     if not reasons and not judged:
         verdict = "insufficient_data"
-        reasons.append(f"no column could be judged: {current.rows} current rows, {policy.min_samples} needed")
+        needed = f"{current.rows} current rows, {policy.min_samples} needed"
+        if min(reference.rows, current.rows) >= policy.min_samples:
+            needed = "they have too few values, or texts that are nearly all different"
+        reasons.append(f"no column could be judged: {needed}")
     return DriftReport(
         verdict=verdict,
         rule=policy.rule,

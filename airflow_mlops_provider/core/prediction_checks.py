@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from airflow_mlops_provider.core.cells import CellCounts
 from airflow_mlops_provider.core.decide_drift import decide_drift
 from airflow_mlops_provider.core.drift_policy import DriftPolicy
 from airflow_mlops_provider.core.errors import InputError
@@ -17,6 +18,8 @@ from airflow_mlops_provider.core.skew_cells import beyond_range, constant_since,
 from airflow_mlops_provider.core.window_tests import all_alike_p, beyond_extreme_p, more_frequent_p
 
 if TYPE_CHECKING:
+    from airflow_mlops_provider.core.drift_method import MethodChoice
+    from airflow_mlops_provider.core.drift_report import ShareChange
     from airflow_mlops_provider.core.profile import ColumnProfile, DatasetProfile
 
 PREDICTION = "prediction"
@@ -74,7 +77,7 @@ def check_predictions(
     findings: list[PredictionFinding] = []
     for before in heldout.columns:
         now = given[before.name]
-        findings += _certain(before, now, labels)
+        findings += _certain(before, now, labels, current.rows)
         findings += _statistical(before, now, labels, policy)
     findings += _shifts(heldout, current, policy)
     ordered = tuple(sorted(findings, key=lambda one: (one.severity != "critical", one.column != PREDICTION)))
@@ -91,14 +94,16 @@ def check_predictions(
     )
 
 
-def _certain(before: ColumnProfile, now: ColumnProfile, labels: Sequence[str]) -> Iterator[PredictionFinding]:
+def _certain(
+    before: ColumnProfile, now: ColumnProfile, labels: Sequence[str], rows: int
+) -> Iterator[PredictionFinding]:
     """Find what no sample size excuses."""
     infinite = now.positive_infinities + now.negative_infinities
-    without = now.missing + infinite
+    without = now.missing + infinite + rows - now.rows
     if without:
-        message = f"{without} of {now.rows} are missing (null, NaN or infinite)"
+        message = f"{without} of {rows} are missing (null, NaN or infinite)"
         yield PredictionFinding(
-            column=now.name, check="missing", severity="critical", message=message, observed=without / now.rows
+            column=now.name, check="missing", severity="critical", message=message, observed=without / rows
         )
     if now.mistyped:
         message = f"it is {now.kind}, on the held-out rows it was {before.kind}"
@@ -163,10 +168,14 @@ def _shifts(heldout: DatasetProfile, current: DatasetProfile, policy: Prediction
         fdr=policy.alpha,
         min_samples=policy.min_samples,
         missing_share_change=None,
-        unseen_share=None,
+        unseen_share=0.0,
     )
     now = replace(current, columns=tuple(one for one in current.columns if one.name in heldout.names))
-    for one in decide_drift(heldout, now, drift_policy).columns:
+    for one in decide_drift(heldout, now, drift_policy, any_size=True).columns:
+        if one.unseen is not None and one.unseen.verdict == "drift":
+            sides = heldout.column(one.column).n_counted, now.column(one.column).n_counted
+            choice = drift_policy.choice(one.column, "categorical")
+            yield from _classes_not_said_before(one.column, one.unseen, sides, choice)
         if one.shape_verdict == "drift" and one.effect is not None:
             message = (
                 f"{one.method} {one.effect.value:.3g} {one.unit} from the held-out ones, {one.threshold:.3g} allowed"
@@ -179,3 +188,25 @@ def _shifts(heldout: DatasetProfile, current: DatasetProfile, policy: Prediction
                 observed=one.effect.value,
                 allowed=one.threshold,
             )
+
+
+def _classes_not_said_before(
+    column: str, unseen: ShareChange, sides: tuple[int, int], choice: MethodChoice
+) -> Iterator[PredictionFinding]:
+    """Judge the share of classes without a held-out prediction by the distance that it makes alone."""
+    import numpy as np
+
+    (n, m), new = sides, unseen.current_count
+    cells = CellCounts(reference=np.array([n, 0]), current=np.array([m - new, new]), labels=("held out", "new"))
+    distance = choice.method.from_cells(cells).value
+    if distance >= choice.threshold:
+        message = f"{new / m:.2%} are of classes that it predicted for no held-out row"
+        message += f", such as {', '.join(map(repr, unseen.examples[:3]))}" if unseen.examples else ""
+        yield PredictionFinding(
+            column=column,
+            check="shift",
+            severity="critical",
+            message=message,
+            observed=distance,
+            allowed=choice.threshold,
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_mlops_provider.core.cell_moments import Moments, moments, quantiles
@@ -108,9 +109,14 @@ class ColumnProfile:
     @property
     def is_constant(self) -> bool:
         """Whether all values are one and the same."""
-        return self.n_counted > 0 and (
-            self.minimum == self.maximum if self.minimum is not None else len(self.cells) == 1 and not self.other
-        )
+        if not self.n_counted:
+            return False
+        if self.minimum is not None:
+            return self.minimum == self.maximum
+        if self.other:
+            # One register of the sketch; two texts share it once in a thousand times.
+            return not self.cells and (self.distinct or inf) < 1.5 and len(self.other_examples) <= 1
+        return len(self.cells) == 1
 
     def moments(self) -> Moments | None:
         """Return mean and standard deviation of the finite values with error bounds; None without numbers."""

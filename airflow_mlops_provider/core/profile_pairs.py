@@ -119,7 +119,14 @@ def cells_of(reference: ColumnProfile, current: ColumnProfile) -> CellCounts | N
     lower, upper = bounds_within(reference.grid, np.asarray(numbers, dtype=np.int64), min(lows), max(highs))
     found = reference.moments()
     std = found.std if found is not None and found.std > 0 and not reference.is_constant else None
-    return CellCounts(reference=sides[0], current=sides[1], lower=lower, upper=upper, reference_std=std)
+    return CellCounts(
+        reference=sides[0],
+        current=sides[1],
+        lower=lower,
+        upper=upper,
+        reference_std=std,
+        reference_std_error=0.0 if found is None or std is None else found.std_error,
+    )
 
 
 def unseen_of(reference: ColumnProfile, current: ColumnProfile) -> int | None:

@@ -38,9 +38,10 @@ def check_skew(
     """Check serving rows against the rows a version was trained on.
 
     Types and presence by the schema; range by the exact law of exceedances; unseen categories, missing rows and
-    distribution by the drift engine, corrected over all features; outliers by robust z-scores ``|x - median| / s`` with
-    s = IQR / 1.349 of training [1]_ (its standard deviation where the IQR is 0), against the share that training itself
-    has; a feature with one value by how likely that is.
+    distribution by the drift engine, corrected over all features, the first two at any number of values; outliers by
+    robust z-scores ``|x - median| / s`` with s = IQR / 1.349 of training [1]_ (its standard deviation where the IQR is
+    0), against the share that training itself has; a feature with one value by how likely that is. A feature whose
+    distribution could not be judged is a warning.
 
     Parameters
     ----------
@@ -176,7 +177,7 @@ def _outliers(
     training: ColumnProfile, serving: ColumnProfile, policy: SkewPolicy, p_limit: float
 ) -> Iterator[SkewFinding]:
     n, m = training.n_counted, serving.n_counted
-    if min(n, m) < policy.min_samples:
+    if n < policy.min_samples:  # which the spread of training is estimated from; the test itself is exact at any size
         return
     before, now = outlier_counts(training, serving, z=policy.outlier_z)
     growth = now / m - before / n
@@ -208,8 +209,11 @@ def _shapes(
     kept = set(judged)
     before = replace(training, columns=tuple(one for one in training.columns if one.name in kept))
     now = replace(serving, columns=tuple(one for one in serving.columns if one.name in kept))
-    for one in decide_drift(before, now, drift_policy).columns:
-        yield from _shape(one, policy)
+    for one in decide_drift(before, now, drift_policy, any_size=True).columns:
+        found = list(_shape(one, policy))
+        yield from found
+        if not found and one.shape_verdict == "insufficient_data" and serving.rows >= policy.min_samples:
+            yield _finding(one.column, "unjudged", "warning", f"its distribution was not judged: {one.reason}")
 
 
 def _shape(one: ColumnDrift, policy: SkewPolicy) -> Iterator[SkewFinding]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_mlops_provider.core.distinct_change import rows_alike_at_most
 from airflow_mlops_provider.core.histogram import CategoryGrid, NoGrid
 
 if TYPE_CHECKING:
@@ -68,12 +69,13 @@ def outlier_counts(training: ColumnProfile, serving: ColumnProfile, *, z: float)
 def constant_since(training: ColumnProfile, serving: ColumnProfile) -> int | None:
     """Return how many training rows can hold the only value that serving has; None when either side varies or not.
 
-    None also where training itself is constant: that its only value returns is no finding.
+    Of a text that has no cell, see :func:`~airflow_mlops_provider.core.distinct_change.rows_alike_at_most`. None also
+    where training itself is constant: that its only value returns is no finding.
     """
     if training.is_constant or not serving.is_constant or isinstance(serving.grid, NoGrid):
         return None
     counts = dict(zip(training.cells, training.counts, strict=True))
-    return counts.get(serving.cells[0], 0) if serving.cells else training.other
+    return counts.get(serving.cells[0], 0) if serving.cells else rows_alike_at_most(training)
 
 
 def share_below(column: ColumnProfile, limit: float) -> int:

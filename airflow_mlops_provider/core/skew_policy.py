@@ -12,7 +12,17 @@ from airflow_mlops_provider.core.policy import Policy
 
 Severity = Literal["critical", "warning"]
 SkewCheck = Literal[
-    "missing", "extra", "type", "range", "unseen", "nulls", "infinite", "outliers", "constant", "distribution"
+    "missing",
+    "extra",
+    "type",
+    "range",
+    "unseen",
+    "nulls",
+    "infinite",
+    "outliers",
+    "constant",
+    "distribution",
+    "unjudged",
 ]
 
 
@@ -43,7 +53,9 @@ class SkewPolicy(Policy):
         Share of the features that may have critical findings before the verdict is skew. A missing feature, one of
         another type and an infinite number are never allowed.
     min_samples : int, default 100
-        Values needed on both sides to judge shares; with fewer, only columns, types and ranges are judged.
+        Values needed on both sides to judge distributions, and to say that shares did not change; that they did, as
+        categories that are all unseen, fewer values can show. A feature with fewer in a window with more is named in a
+        warning, ``unjudged``.
     alpha : float, default 0.001
         Chance of any critical finding on a window without skew, at most.
     ignore_features : sequence of str, default ()

@@ -76,10 +76,10 @@ def more_frequent_p(*, reference: tuple[int, int], current: tuple[int, int]) -> 
 
 
 def all_alike_p(*, n_value: int, n_reference: int, n_current: int) -> float:
-    """Return a bound on the chance that all rows of a window hold one certain value.
+    """Return a bound on the chance that all rows of a window hold one value.
 
-    ``((c + 1) / (n + 1))^m`` for c of n reference rows that hold it: the power is what m independent rows do, the added
-    row keeps a value never seen from having no chance at all.
+    ``((c + 1) / (n + 1))^(m - 1)`` for c of n reference rows that hold it: the first row may hold any value, the others
+    then hold the same; the added row keeps a value never seen from having no chance at all.
 
     Parameters
     ----------
@@ -91,8 +91,8 @@ def all_alike_p(*, n_value: int, n_reference: int, n_current: int) -> float:
     Examples
     --------
     >>> all_alike_p(n_value=49, n_reference=99, n_current=3)
-    0.125
+    0.25
     """
     if not n_current:
         return 1.0
-    return exp(n_current * (log(n_value + 1) - log1p(n_reference)))
+    return exp((n_current - 1) * (log(n_value + 1) - log1p(n_reference)))

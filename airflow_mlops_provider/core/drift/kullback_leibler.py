@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, ClassVar
 
 from airflow_mlops_provider.core.binned_method import BinnedMethod
-from airflow_mlops_provider.core.cell_bins import Bins, divergence, with_half_counts
+from airflow_mlops_provider.core.cell_bins import Bins, divergence
 from airflow_mlops_provider.core.drift_method import Effect
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class KullbackLeibler(BinnedMethod):
         def term(p: Floats, q: Floats) -> Floats:
             return np.maximum(p * np.log(p / q) - p + q, 0.0)
 
-        return divergence(bins, with_half_counts(bins, term))
+        return divergence(bins, term, half_counts=True)
 
 
 METHOD = KullbackLeibler

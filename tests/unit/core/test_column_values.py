@@ -112,3 +112,14 @@ def test_only_texts_keep_their_dictionary() -> None:
 
 def test_an_empty_array_has_no_values() -> None:
     assert numbers_of(pa.array([], pa.float64())).tolist() == []
+
+
+@pytest.mark.parametrize("kind", [pa.decimal32(9, 2), pa.decimal64(18, 2)])
+def test_narrow_decimals_are_decimals(kind: pa.DataType) -> None:
+    assert kind_of(kind) == "numeric"
+    assert plain(pa.array([Decimal("1.25"), None], kind)).to_pylist() == [Decimal("1.25"), None]
+
+
+def test_a_dictionary_of_lists_is_plain_lists() -> None:
+    array = pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.int8()), pa.array([[1, 2], None]))
+    assert plain(array).to_pylist() == [None, None, [1, 2]]

@@ -21,6 +21,7 @@ from airflow_mlops_provider.core.decide_drift import adjust_p_values, decide_dri
 from airflow_mlops_provider.core.drift_policy import DriftPolicy
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.profile import DatasetProfile
+from airflow_mlops_provider.core.profile_pairs import merge
 from airflow_mlops_provider.core.profiler import Profiler
 from airflow_mlops_provider.core.reference_grids import reference_grids
 
@@ -448,3 +449,45 @@ def test_nannyml_defaults_reproduce_nannymls_alerts_on_categories_and_few_values
         assert (ours.verdict == "drift") == theirs[name]["jensen_shannon_alert"], name
         assert ours.effect.value == pytest.approx(theirs[name]["jensen_shannon"], rel=1e-6), name
     assert report.verdict == "drift"
+
+
+def test_rows_of_a_part_without_a_column_are_missing_there() -> None:
+    rng = np.random.default_rng(0)
+    whole = {"x": rng.normal(size=500), "y": rng.normal(size=500)}
+    reference, first = profiles(whole, whole)
+    _, second = profiles(whole, {"x": whole["x"]})
+    report = decide_drift(reference, merge([first, second]))
+    missing = report.column("y").missing
+    assert (missing.current_count, missing.current_share, missing.verdict) == (500, 0.5, "drift")
+    assert report.column("x").missing.current_count == 0
+    assert report.verdict == "drift"
+
+
+def test_an_exact_value_that_the_cells_rule_out_does_not_overrule_them() -> None:
+    rng = np.random.default_rng(0)
+    before, now = rng.normal(size=500), rng.normal(3, 1, 500)
+    found = decide_drift(*profiles({"x": before}, {"x": now}), values={"x": (before, before)}).column("x")
+    assert (found.form, found.verdict) == ("cells", "drift")
+
+
+def test_texts_that_are_nearly_all_different_are_not_judged_unless_they_became_few() -> None:
+    rng = np.random.default_rng(0)
+    zips = [f"{one:05d}" for one in rng.integers(0, 20_000, 6_000)]
+    few = decide_drift(*profiles({"zip": zips}, {"zip": ["99999", "99998"] * 1_000}))
+    assert few.verdict == "drift"
+    for size in (200, 2_000, 30_000):
+        again = [f"{one:05d}" for one in rng.integers(0, 20_000, size)]
+        report = decide_drift(*profiles({"zip": zips}, {"zip": again}))
+        assert report.verdict == report.column("zip").verdict == "insufficient_data"
+        assert "nearly all different" in report.column("zip").reason + report.reasons[0]
+
+
+def test_a_few_rows_may_show_a_change_where_any_size_is_asked_for_but_never_that_there_is_none() -> None:
+    asked = [["new"] * 30, ["a", "b"] * 15, [None] * 30, ["a"]]
+    found = [
+        decide_drift(*profiles({"x": ["a", "b"] * 500}, {"x": pa.array(one, pa.string())}), any_size=True)
+        for one in asked
+    ]
+    assert [one.column("x").verdict for one in found] == ["drift", "insufficient_data", "drift", "insufficient_data"]
+    quiet = decide_drift(*profiles({"x": ["a", "b"] * 500}, {"x": asked[0]}))
+    assert quiet.column("x").verdict == "insufficient_data"

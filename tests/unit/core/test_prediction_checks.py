@@ -7,6 +7,7 @@ import pytest
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.prediction_checks import check_predictions
 from airflow_mlops_provider.core.prediction_policy import PredictionPolicy, PredictionReport
+from airflow_mlops_provider.core.profile_pairs import merge
 from airflow_mlops_provider.core.profiler import profile_table
 
 LABELS = ("no", "yes")
@@ -77,6 +78,34 @@ def test_a_known_class_that_was_never_predicted_before_is_no_unknown_one() -> No
     heldout = profile_table(pa.table({"prediction": ["a", "b"] * 100}))
     current = profile_table(pa.table({"prediction": ["a", "b"] * 99 + ["c", "a"]}), grids=heldout.grids)
     assert check_predictions(heldout, current, labels=("a", "b", "c")).verdict == "sound"
+
+
+@pytest.mark.parametrize(
+    ("heldout", "now", "labels"),
+    [
+        (["no"] * 1500, ["yes"] * 1000, ("no", "yes")),
+        (["a"] * 900 + ["b"] * 600, ["a"] * 300 + ["b"] * 200 + ["c"] * 500, ("a", "b", "c")),
+        (["a"] * 900 + ["b"] * 600, ["c"] * 1000, ("a", "b", "c")),
+        (["a"] * 900 + ["b"] * 600, ["c"] * 30, ()),
+    ],
+)
+def test_many_predictions_of_a_class_that_no_held_out_row_got_are_found(
+    heldout: list[str], now: list[str], labels: tuple[str, ...]
+) -> None:
+    before = profile_table(pa.table({"prediction": heldout}))
+    current = profile_table(pa.table({"prediction": now}), grids=before.grids)
+    report = check_predictions(before, current, labels=labels)
+    assert report.verdict == "suspicious"
+    assert ("prediction", "shift") in found(report)
+    assert (("prediction", "constant") in found(report)) == (now == ["c"] * len(now))
+
+
+def test_rows_of_a_part_without_the_column_are_missing_predictions() -> None:
+    whole = profile_table(table(scores(np.random.default_rng(1), 500)), grids=HELDOUT.grids)
+    part = profile_table(table(scores(np.random.default_rng(2), 500)).drop_columns("probability"), grids=HELDOUT.grids)
+    report = check_predictions(HELDOUT, merge([whole, part]), labels=LABELS)
+    assert ("probability", "missing") in found(report)
+    assert "500 of 1000" in report.reasons[0]
 
 
 def test_shifted_scores_and_class_shares_are_found() -> None:

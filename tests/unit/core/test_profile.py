@@ -54,6 +54,12 @@ def test_a_constant_text_that_is_new_is_not_known_to_be_constant() -> None:
     assert not profile_table(pa.table({"x": ["b", "c"]}), grids=grids).column("x").is_constant
 
 
+def test_one_text_without_a_cell_is_constant() -> None:
+    grids = profile_table(pa.table({"x": ["a", "b"]})).grids
+    assert profile_table(pa.table({"x": ["c"] * 9}), grids=grids).column("x").is_constant
+    assert not profile_table(pa.table({"x": ["c", "a"]}), grids=grids).column("x").is_constant
+
+
 def test_an_unknown_column_is_refused_with_the_known_ones() -> None:
     profile = profile_table(pa.table({"x": [1.0], "y": [2.0]}))
     with pytest.raises(InputError, match=r"'z'.*x, y"):

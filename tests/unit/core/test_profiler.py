@@ -158,7 +158,7 @@ def test_an_integer_column_that_becomes_float_is_the_same_column() -> None:
 def test_a_price_is_the_same_as_float32_float64_and_decimal() -> None:
     prices = pa.array([9.99, 0.1, 0.1, 9.99])
     for kind in (pa.float32(), pa.float64()):
-        for other in (pa.float32(), pa.float64(), pa.decimal128(5, 2)):
+        for other in (pa.float32(), pa.float64(), pa.decimal32(5, 2), pa.decimal64(5, 2), pa.decimal128(5, 2)):
             found = only(prices.cast(other), like=prices.cast(kind))
             assert (found.cells, found.counts) == ((1, 3), (2, 2)), (kind, other)
 
@@ -269,3 +269,9 @@ def test_a_name_given_twice_is_refused() -> None:
         Profiler({}).update(twice)
     with pytest.raises(InputError, match="different names"):
         profile_table(twice)
+
+
+def test_a_dictionary_of_lists_is_counted_by_its_nulls() -> None:
+    lists = pa.DictionaryArray.from_arrays(pa.array([0, None, 1, 0]), pa.array([[1], None]))
+    found = profile_table(pa.table({"x": lists})).column("x")
+    assert (found.rows, found.nulls, found.kind) == (4, 2, "unsupported")

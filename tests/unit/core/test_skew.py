@@ -179,3 +179,74 @@ def test_a_policy_with_impossible_numbers_is_refused() -> None:
     for wrong in ({"alpha": 0}, {"unseen_share": 2}, {"distribution_warning": 0.9}, {"ignore_features": "x"}):
         with pytest.raises(InputError):
             SkewPolicy(**wrong)
+
+
+def serve(before: dict[str, object], now: dict[str, object]) -> SkewReport:
+    profile = profile_table(pa.table(before))
+    return check_skew(profile, profile_table(pa.table(now), grids=profile.grids), features=list(before))
+
+
+CATEGORIES = {"c": ["a", "b"] * 1_000}
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        (["Z"] * 95 + ["a"] * 4 + [None] * 5, "unseen"),
+        (["Z"] * 60, "unseen"),
+        (["Z", "Y", "a"] * 8, "unseen"),
+        ([None] * 40 + ["a", "b"] * 10, "nulls"),
+    ],
+)
+def test_fewer_values_than_shares_need_are_enough_to_show_a_change(values: list[str | None], wanted: str) -> None:
+    report = serve(CATEGORIES, {"c": values})
+    assert report.verdict == "skew"
+    assert report.found(wanted) == ("c",)
+
+
+def test_a_sparse_feature_of_a_large_window_is_judged_by_the_values_it_has() -> None:
+    training = {"promo": ["a"] * 100 + ["b"] * 100 + [None] * 9_800}
+    report = serve(training, {"promo": ["Z"] * 48 + ["Y"] * 47 + [None] * 4_905})
+    assert report.found("unseen") == ("promo",)
+
+
+def test_a_feature_with_too_few_values_is_named_in_a_warning() -> None:
+    report = serve(
+        {"c": ["a", "b", None, None] * 500, "x": ["u", "v"] * 1_000},
+        {"c": ["a", "b", None, None] * 40, "x": ["u", "v"] * 80},
+    )
+    assert [(one.feature, one.check, one.severity) for one in report.findings] == [("c", "unjudged", "warning")]
+    assert "80 current values against 1000, 100 needed" in report.findings[0].message
+    assert report.verdict == "no_skew"
+
+
+def test_texts_that_are_nearly_all_different_are_found_when_they_are_few_and_else_named_as_not_judged() -> None:
+    rng = np.random.default_rng(0)
+    training = {"zip": [f"{one:05d}" for one in rng.integers(0, 20_000, 6_000)]}
+    alike = serve(training, {"zip": ["99999"] * 2_000})
+    assert "zip" in alike.found("constant")
+    few = serve(training, {"zip": [f"Z{one}" for one in rng.integers(0, 40, 2_000)]})
+    assert few.found("distribution") == ("zip",)
+    for letter in ("", "Z"):
+        other = serve(training, {"zip": [f"{letter}{one:05d}" for one in rng.integers(0, 20_000, 2_000)]})
+        assert other.verdict == "no_skew"
+        assert other.found("unjudged") == ("zip",)
+        assert "nearly all different" in other.findings[0].message
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 30, 90])
+def test_small_windows_with_rare_categories_and_nulls_raise_no_alarm(size: int) -> None:
+    rng = np.random.default_rng(size)
+    shares = 1 / np.arange(1, 301)
+
+    def rows(n: int) -> pa.Table:
+        texts = rng.choice(300, size=n, p=shares / shares.sum())
+        return pa.table({"c": [None if rng.random() < 0.3 else f"c{one}" for one in texts], "x": rng.standard_t(2, n)})
+
+    alarms = 0
+    for _ in range(6):
+        profile = profile_table(rows(1_000))
+        for _ in range(25):
+            serving = profile_table(rows(size), grids=profile.grids)
+            alarms += check_skew(profile, serving, features=["c", "x"]).verdict == "skew"
+    assert alarms <= 2

@@ -41,5 +41,9 @@ def test_one_value_in_all_rows_is_no_less_likely_than_in_independent_draws() -> 
 
 
 def test_one_value_that_was_never_seen_is_the_least_likely_of_all() -> None:
-    assert all_alike_p(n_value=0, n_reference=99, n_current=2) == pytest.approx(1e-4)
+    assert all_alike_p(n_value=0, n_reference=99, n_current=3) == pytest.approx(1e-4)
     assert all_alike_p(n_value=99, n_reference=99, n_current=2) == pytest.approx(1.0)
+
+
+def test_one_row_is_alike_whatever_it_holds() -> None:
+    assert all_alike_p(n_value=0, n_reference=10**6, n_current=1) == 1.0

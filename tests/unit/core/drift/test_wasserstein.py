@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ def test_profiles_certify_the_exact_value(drifting, to_cells):
     for size, name, reference, current in drifting("numeric"):
         cells = to_cells(reference, current)
         effect = Wasserstein().from_cells(cells)
-        exact = Wasserstein().exact(reference, current) * np.std(reference) / cells.reference_std
+        exact = Wasserstein().exact(reference, current)
         assert effect.lower - 1e-9 <= exact <= effect.upper + 1e-9, (size, name)
 
 
@@ -50,6 +52,37 @@ def test_values_near_the_end_of_floats_do_not_overflow(to_cells):
     assert 0 < Wasserstein().exact(reference, current) < 100
     effect = Wasserstein().from_cells(to_cells(reference, current))
     assert effect.value == pytest.approx(Wasserstein().exact(reference, current), rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_error_of_the_standard_deviation_is_in_the_interval(to_cells, seed):
+    # One value at the end of its cell: the bounds of the distance itself are tight above.
+    reference, current = np.random.default_rng(seed).normal(size=1500), np.full(50, 1e4)
+    exact, effect = Wasserstein().exact(reference, current), Wasserstein().from_cells(to_cells(reference, current))
+    assert effect.lower <= exact <= effect.upper
+
+
+@pytest.mark.parametrize("huge", [1e150, 1e300, 1e308])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_values_that_dwarf_the_reference_are_as_far_as_they_are(to_cells, huge, share):
+    reference = np.random.default_rng(0).normal(size=500)
+    current = np.where(np.arange(500) < share * 500, huge, reference)
+    exact, effect = Wasserstein().exact(reference, current), Wasserstein().from_cells(to_cells(reference, current))
+    assert exact == pytest.approx(share * huge / np.std(reference), rel=1e-9)
+    assert effect.lower <= exact <= effect.upper * (1 + 1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_distance_beyond_all_floats_is_the_largest_one(to_cells):
+    reference, current = np.linspace(1.0, 9.0, 300) * 1e-310, np.full(200, 1.0)
+    assert Wasserstein().exact(reference, current) == sys.float_info.max
+    effect = Wasserstein().from_cells(to_cells(reference, current))
+    assert effect.value == effect.upper == sys.float_info.max
+
+
+def test_values_far_from_zero_lose_no_digits_to_scaling():
+    reference = 2.0**53 + 2 * np.arange(-3, 4)
+    assert Wasserstein().exact(reference, reference + 4) == pytest.approx(1.0, rel=1e-12)
 
 
 def test_a_cell_without_an_end_makes_the_upper_bound_infinite():
