@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -161,8 +161,8 @@ def run_lanes(
     total = source.count_rows()
     found = Pass()
     began = said = time.monotonic()
-    with WriteBehind() as behind:
-        for batch in read_ahead(_counted(source, columns, counter)):
+    with WriteBehind() as behind, closing(read_ahead(_counted(source, columns, counter))) as batches:
+        for batch in batches:
             for lane in lanes:
                 scored = _score(lane, batch, log=log)
                 if scored is not None:

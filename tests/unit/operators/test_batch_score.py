@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow.sdk import DAG
 from sklearn.datasets import load_diabetes, load_wine
 
@@ -187,6 +193,46 @@ def test_a_shadow_that_cannot_be_written_harms_nobody_and_an_output_that_cannot_
     else:
         assert type(outcome.errors["score"]) is RetryableError
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["scores.parquet", "scores"])
+def test_a_task_that_times_out_while_rows_are_written_leaves_nothing_behind(
+    score: Callable[..., Any], customers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    split, ended = ParquetWriter._file, []
+
+    def slow(self: ParquetWriter, folder: str) -> Any:
+        # The time-out that Airflow has set, but now: while rows are written and the task waits for that.
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        time.sleep(0.5)
+        ended.append(split(self, folder))
+        return ended[-1]
+
+    monkeypatch.setattr(ParquetWriter, "_file", slow)
+    monkeypatch.setattr("airflow_mlops_provider.data.writer._BUFFERED_ROWS", 900)
+    outcome = score(
+        data=str(customers),
+        output_path=str(tmp_path / "out" / name),
+        partition_by=[] if name.endswith(".parquet") else ["contract"],
+        execution_timeout=timedelta(hours=1),
+    )
+    assert type(outcome.errors["score"]) is AirflowTaskTimeout
+    assert len(ended) == 1
+    assert list((tmp_path / "out").iterdir()) == []
+    assert not [one.name for one in threading.enumerate() if one.name.startswith(("write-behind", "read-ahead"))]
+
+
+def test_progress_is_told_in_the_log(
+    score: Callable[..., Any], customers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("airflow_mlops_provider.operators.scoring._PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_mlops_provider.operators.scoring._BATCH_ROWS", 400)
+    log = SimpleNamespace(info=lambda text, *values: said.append(text % values), warning=pytest.fail)
+    monkeypatch.setattr(BatchScoreOperator, "log", log)
+    assert score(data=str(customers), output_path=str(tmp_path / "scores.parquet")).errors == {}
+    told = [one.partition("),")[0] for one in said if "rows/s" in one]
+    assert told == ["Scored 400 of 1000 rows (40 %", "Scored 800 of 1000 rows (80 %", "Scored 1000 of 1000 rows (100 %"]
 
 
 def test_what_another_run_wrote_is_not_replaced(score: Callable[..., Any], customers: Path, tmp_path: Path) -> None:
