@@ -86,8 +86,9 @@ def score(data: str, stored: str, output: str) -> dict[str, float]:
     """Time the whole of it: read, count the features, score, count the predictions, write, publish."""
     from airflow_mlops_provider.data.local_output import LocalPlace
     from airflow_mlops_provider.data.table_files import open_files
-    from airflow_mlops_provider.operators.scoring import open_lanes, run_lanes
+    from airflow_mlops_provider.operators.scoring import run_lanes
     from airflow_mlops_provider.operators.scoring_counts import SkewCounter
+    from airflow_mlops_provider.operators.scoring_lanes import open_lanes
     from airflow_mlops_provider.training.scoring import BatchScorer
 
     kept = joblib.load(stored)
@@ -112,10 +113,11 @@ def score(data: str, stored: str, output: str) -> dict[str, float]:
             owner="0" * 64,
             written_by="bench",
             overwrite=True,
+            log=log,
         )
         counter = SkewCounter(kept["training"], features=model.features)
         run_lanes(source, lanes, keys=["key"], counter=counter, scored_at=datetime.now(UTC), log=log)
-        lanes[0].writer.publish()
+        lanes[0].table.publish()
     return {
         "seconds": time.perf_counter() - began,
         "cpu_seconds": time.process_time() - cpu_began,

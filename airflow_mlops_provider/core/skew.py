@@ -130,6 +130,9 @@ def _types(
         if name not in given:
             continue
         before, now = training.column(name), given[name]
+        # To the model false and true are 0 and 1. Whether numbers are that and no others, only counting them tells.
+        if not now.rows and {before.kind, now.kind} == {"boolean", "numeric"}:
+            continue
         if before.kind != now.kind and "null" not in (before.kind, now.kind):
             message = f"it is {now.kind} ({', '.join(now.types)}), in training it was {before.kind}"
             yield _finding(name, "type", "critical", message)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote
 
-from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.errors import InputError, OutageError
 from airflow_mlops_provider.data.about_table import ABOUT, SUCCESS
 from airflow_mlops_provider.data.file_entry import HIVE_NULL
 from airflow_mlops_provider.data.local_output import storage_errors
@@ -94,6 +95,9 @@ class ParquetWriter:
         self._about = json.dumps({"owner": owner, **about}, allow_nan=False)
         inside = [field for field in schema if field.name not in self._partition_by]
         self._schema = _with_about(inside, self._about)
+        # Rows are written in another thread than the table is closed in, which may be at any moment.
+        self._lock = RLock()
+        self._is_closed = False
         self._files: dict[str, Any] = {}
         self._buffers: dict[str, list[pa.Table]] = {}
         place.check_free(owner=owner, overwrite=overwrite)
@@ -109,14 +113,16 @@ class ParquetWriter:
 
     def write(self, rows: pa.Table) -> None:
         """Append rows, which must have the columns of the schema."""
-        with storage_errors(self.uri):
+        with self._lock, storage_errors(self.uri):
+            if self._is_closed:
+                raise OutageError(f"Output {self.uri} was given up before all its rows were written.")
             if not self._partition_by:
                 self._file("").write_table(_plain(rows, self._schema))
             else:
                 for folder, part in self._split(rows):
                     self._buffers.setdefault(folder, []).append(_plain(part, self._schema))
                 self._flush(down_to=_BUFFERED_ROWS)
-        self.rows += rows.num_rows
+            self.rows += rows.num_rows
 
     def publish(self) -> None:
         """Put the complete table in its place.
@@ -139,14 +145,17 @@ class ParquetWriter:
             self._staging.publish(overwrite=self._overwrite)
 
     def close(self) -> None:
-        """Remove what was not published."""
-        self._close_files()
-        self._staging.close()
+        """Remove what was not published, after the rows that are just being written."""
+        with self._lock:
+            self._is_closed = True
+            try:
+                self._close_files()
+            finally:
+                self._staging.close()
 
     def _close_files(self) -> None:
-        for file in self._files.values():
-            file.close()
-        self._files = {}
+        while self._files:
+            self._files.popitem()[1].close()
 
     def __enter__(self) -> Self:
         return self

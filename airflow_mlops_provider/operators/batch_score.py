@@ -22,7 +22,7 @@ from airflow_mlops_provider.operators.scoring_arguments import (
     scoring_experiment,
     skew_policy,
 )
-from airflow_mlops_provider.operators.scoring_outcome import MAX_NAMED, ScoringOutcome
+from airflow_mlops_provider.operators.scoring_outcome import ScoringOutcome, refused
 from airflow_mlops_provider.operators.tracking import context_tags
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from airflow_mlops_provider.core.prediction_policy import PredictionReport
     from airflow_mlops_provider.core.skew_policy import SkewReport
-    from airflow_mlops_provider.core.specs import Fingerprint
     from airflow_mlops_provider.data.output import Place
     from airflow_mlops_provider.data.source import DataSource
-    from airflow_mlops_provider.operators.scoring import Lane, Pass
+    from airflow_mlops_provider.operators.scoring import Pass
+    from airflow_mlops_provider.operators.scoring_lanes import Lane
     from airflow_mlops_provider.operators.scoring_model import ScoringModel
 
 
@@ -42,7 +42,8 @@ class BatchScoreOperator(MLOpsOperator):
 
     The preprocessing is the model's own. Features are compared with what that very version was trained on, and
     predictions with those it made on its held-out rows; a bad verdict keeps the output back, unless
-    ``on_reject="continue"``. The output appears complete and at once; a retry, also after a kill, leaves exactly one.
+    ``on_reject="continue"``. Rows that the model cannot score at all, as with infinite values, never make an output.
+    The output appears complete and at once; a retry, also after a kill, leaves exactly one.
 
     Parameters
     ----------
@@ -61,7 +62,9 @@ class BatchScoreOperator(MLOpsOperator):
     key_columns : sequence of str, default ()
         Columns of the data to carry over, by which predictions are joined with labels later.
     partition_by : sequence of str, default ()
-        Columns of the data that become folders ``name=value`` of the output, which is a folder then.
+        Columns of the data that become folders ``name=value`` of the output, which is a folder then. Folders keep no
+        types: text that is a whole number in each folder, such as "01", reads back as numbers. Where that matters,
+        carry it in `key_columns` under another name too.
     shadow : sequence of str, default ()
         Aliases or numbers of versions that score the same rows into tables of their own, which no reader of the output
         sees. An alias that is unset is passed over; a shadow that fails harms nothing else.
@@ -159,8 +162,8 @@ class BatchScoreOperator(MLOpsOperator):
     def perform(self, context: Context) -> dict[str, Any]:
         """Load, score, judge, and let the output out or not."""
         from airflow_mlops_provider.data.output import output_place
-        from airflow_mlops_provider.operators.scoring import open_lanes
         from airflow_mlops_provider.operators.scoring_counts import serving_schema
+        from airflow_mlops_provider.operators.scoring_lanes import open_lanes
 
         ti = context["ti"]
         place = output_place(self.output_path, access=airflow_access())
@@ -171,7 +174,8 @@ class BatchScoreOperator(MLOpsOperator):
             fingerprint = source.fingerprint()
             objections = () if self.skew is None else _objections(model, serving_schema(source, beside=()))
             if objections and self.on_reject != "continue":
-                return self._refuse(model, fingerprint, objections)
+                with MlflowHook(self.mlflow_conn_id).open() as registry:
+                    return refused(model, fingerprint, objections, registry=registry)
             lanes = open_lanes(
                 stack,
                 source,
@@ -182,15 +186,19 @@ class BatchScoreOperator(MLOpsOperator):
                 owner=owner,
                 written_by=f"{ti.dag_id}.{ti.task_id} in run {ti.run_id}",
                 overwrite=self.overwrite,
+                log=self.log,
             )
             scored = self._score(source, lanes)
+            skew = self._judge_skew(model, source, scored)
+            if scored.refusal is not None and (skew is None or skew.passed or self.on_reject == "continue"):
+                raise scored.refusal
             job = ScoringOutcome(
                 model=model,
                 lanes=lanes,
                 scored=scored,
                 fingerprint=fingerprint,
-                skew=self._judge_skew(model, source, scored),
-                predictions=self._judge_predictions(lanes[0]),
+                skew=skew,
+                predictions=None if scored.refusal is not None else self._judge_predictions(lanes[0]),
             )
             return self._finish(context, job, place)
 
@@ -249,23 +257,6 @@ class BatchScoreOperator(MLOpsOperator):
             lane.model.heldout, lane.predictions.result(), labels=lane.model.labels, policy=self.predictions
         )
 
-    def _refuse(self, model: ScoringModel, fingerprint: Fingerprint, objections: Sequence[str]) -> dict[str, Any]:
-        """Return the verdict on rows that need not even be read."""
-        reasons = [f"features: {one}" for one in objections]
-        with MlflowHook(self.mlflow_conn_id).open() as registry:
-            url = registry.version_url(model_name=model.version.model_name, version=model.version.version)
-        return {
-            "passed": False,
-            "reasons": reasons[:MAX_NAMED],
-            "model_name": model.version.model_name,
-            "version": model.version.version,
-            "rows": 0,
-            "published": False,
-            "fingerprint": fingerprint.to_dict(),
-            "skew": {"verdict": "skew", "reasons": reasons[:MAX_NAMED]},
-            "model_version_url": url,
-        }
-
     def _finish(self, context: Context, job: ScoringOutcome, place: Place) -> dict[str, Any]:
         """Record, publish, tell."""
         from airflow_mlops_provider.registry.runs import logged_run
@@ -280,12 +271,12 @@ class BatchScoreOperator(MLOpsOperator):
                 tags={**context_tags(context, type(self).__name__), "mlops.passed": str(job.passed).lower()},
             ) as run,
         ):
-            result = {**job.to_dict(), "output": job.lanes[0].writer.uri, "published": published, **job.log(run)}
+            result = {**job.to_dict(), "output": job.lanes[0].table.uri, "published": published, **job.log(run)}
             result["model_version_url"] = registry.version_url(
                 model_name=job.model.version.model_name, version=job.model.version.version
             )
             # Last, so that an output is never without its record.
-            result |= job.publish() if published else {"output_fingerprint": None, "shadows": []}
+            result |= job.publish(log=self.log) if published else {"output_fingerprint": None, "shadows": []}
         if published:
             keys = ("model_name", "version", "rows", "run_id", "passed", "profile_uri")
             extra = {"event": "scored", **{key: result[key] for key in keys}}

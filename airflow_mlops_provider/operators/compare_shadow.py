@@ -28,6 +28,10 @@ class CompareShadowOperator(MLOpsOperator):
     deciding metric with its interval, over all labelled windows of these two versions so far. The gate
     ``shadow_windows_min`` asks for these.
 
+    Scores are values of a regression, or probabilities of the champion's positive class; with more than two classes
+    there is no one score, and agreement stands alone. So it does where the two versions know different classes: no
+    metric compares them then, and the record says so.
+
     Parameters
     ----------
     model_name : str
@@ -126,12 +130,17 @@ class CompareShadowOperator(MLOpsOperator):
         with MlflowHook(self.mlflow_conn_id).open() as registry:
             champion = by_number(registry, self.model_name, str(scored["version"]))
             evidence = read_version_evidence(registry, champion)
-        for one in shadows:
+            theirs = [
+                read_version_evidence(registry, by_number(registry, self.model_name, str(one["version"])))
+                for one in shadows
+            ]
+        for one, its in zip(shadows, theirs, strict=True):
             outputs = read_outputs(
                 champion=scored["output"],
                 shadow=one["output"],
                 keys=self.key_columns,
                 evidence=evidence,
+                shadow_evidence=its,
                 labels=self.render_data(self.labels, context),
             )
             with MlflowHook(self.mlflow_conn_id).open() as registry:
@@ -172,7 +181,7 @@ class CompareShadowOperator(MLOpsOperator):
         shadow: str,
         window: str,
     ) -> dict[str, Any]:
-        from airflow_mlops_provider.core.shadow import record
+        from airflow_mlops_provider.core.shadow import ShadowRecord, record
         from airflow_mlops_provider.registry.monitoring import WINDOW_END
         from airflow_mlops_provider.registry.runs import logged_run
         from airflow_mlops_provider.registry.shadow import LABELLED, PAIR, pair_tag, read_windows, write_window
@@ -183,22 +192,25 @@ class CompareShadowOperator(MLOpsOperator):
             LABELLED: str(outputs.labelled is not None).lower(),
             WINDOW_END: window,
         }
-        windows = read_windows(
-            registry,
-            model_name=self.model_name,
-            champion=champion,
-            shadow=shadow,
-            task=evidence.task,
-            labels=[str(one) for one in evidence.classes],
-        )
-        if outputs.labelled is not None:
-            windows[window] = outputs.labelled
-        found = record(
-            list(windows.values()),
-            metric=self.metric or evidence.metric,
-            confidence=self.confidence,
-            seed=self.seed,
-        )
+        if outputs.reason:
+            found = ShadowRecord(windows=0, rows=0, difference=None, reason=outputs.reason)
+        else:
+            windows = read_windows(
+                registry,
+                model_name=self.model_name,
+                champion=champion,
+                shadow=shadow,
+                task=evidence.task,
+                labels=[str(one) for one in evidence.classes],
+            )
+            if outputs.labelled is not None:
+                windows[window] = outputs.labelled
+            found = record(
+                list(windows.values()),
+                metric=self.metric or evidence.metric,
+                confidence=self.confidence,
+                seed=self.seed,
+            )
         result = {
             "version": shadow,
             "agreement": outputs.agreement.to_dict(),

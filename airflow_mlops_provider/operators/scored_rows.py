@@ -14,7 +14,7 @@ from airflow_mlops_provider.core.predictions import Predictions
 from airflow_mlops_provider.core.row_times import RowTimes, row_times
 from airflow_mlops_provider.core.specs import Fingerprint
 from airflow_mlops_provider.hooks.data import open_data
-from airflow_mlops_provider.operators.scoring import MODEL_VERSION, SCORED_AT
+from airflow_mlops_provider.operators.scoring_lanes import MODEL_VERSION, SCORED_AT
 from airflow_mlops_provider.training.scoring import PREDICTION, PROBABILITY
 from airflow_mlops_provider.training.target import encode
 
@@ -199,6 +199,12 @@ def predictions_of(rows: pa.Table, values: NDArray[Any], evidence: TrainingEvide
     if evidence.task == "regression":
         return Predictions(task="regression", y_true=values, predicted=_numbers(rows, PREDICTION))
     probabilities = None
+    lacking = [name for name in output_names(evidence) if name not in rows.column_names]
+    if lacking and PROBABILITY in rows.column_names:
+        raise InputError(
+            f"The scored rows have a {PROBABILITY}, but lack {lacking}. Hint: are they of a version that knows the "
+            f"classes {[str(one) for one in evidence.classes][:10]}?"
+        )
     if evidence.task == "binary" and PROBABILITY in rows.column_names:
         positive = _numbers(rows, PROBABILITY)
         probabilities = np.column_stack([1 - positive, positive])

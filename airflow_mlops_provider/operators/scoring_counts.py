@@ -72,31 +72,51 @@ class SkewCounter:
     def __init__(self, training: DatasetProfile, *, features: Sequence[str]) -> None:
         from airflow_mlops_provider.core.profiler import Profiler
 
+        self._known = frozenset(training.names)
         self._grids = {name: training.grids[name] for name in features if name in training.grids}
         self._profiler = Profiler(self._grids)
 
     def update(self, batch: pa.RecordBatch) -> None:
-        """Count a batch; booleans where training had numbers are 0 and 1, as they are to the model."""
+        """Count a batch; booleans are 0 and 1 where training had numbers, and the reverse, as they are to the model."""
         import pyarrow as pa
-        import pyarrow.types as types
 
         columns = {}
         for name, grid in self._grids.items():
             position = batch.schema.get_field_index(name)
             if position < 0:
                 continue
-            column = batch.column(position)
-            as_number = types.is_boolean(column.type) and getattr(grid, "kind", None) == "numeric"
-            columns[name] = column.cast(pa.int8()) if as_number else column
+            columns[name] = _as_in_training(batch.column(position), kind=getattr(grid, "kind", None))
         self._profiler.update(pa.RecordBatch.from_pydict(columns))
 
     def result(self, *, others: DatasetProfile) -> DatasetProfile:
-        """Return the profile, with the columns that were not counted."""
+        """Return the profile, with the columns that training did not have.
+
+        Columns of training that are no features, such as the target, are left out: uncounted, they could be compared
+        with nothing.
+        """
         counted = self._profiler.result()
         known = set(counted.names)
-        rest = tuple(one for one in others.columns if one.name not in known)
+        rest = tuple(one for one in others.columns if one.name not in known | self._known)
         columns = tuple(sorted((*counted.columns, *rest), key=lambda one: one.name))
         return DatasetProfile(rows=counted.rows, columns=columns)
+
+
+def _as_in_training(column: pa.Array, *, kind: str | None) -> pa.Array:
+    """Return booleans as numbers or zeros and ones as booleans where training had these; anything else as it is."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from airflow_mlops_provider.core.column_values import kind_of
+
+    given = kind_of(column.type)
+    if (given, kind) == ("boolean", "numeric"):
+        return column.cast(pa.int8())
+    if (given, kind) == ("numeric", "boolean"):
+        numbers = column.cast(pa.float64())
+        numbers = pc.if_else(pc.is_nan(numbers), None, numbers)
+        if pc.all(pc.is_in(numbers, value_set=pa.array([0.0, 1.0, None]))).as_py() is not False:
+            return pc.equal(numbers, 1.0)
+    return column
 
 
 def count_features(source: DataSource, training: DatasetProfile, *, features: Sequence[str]) -> DatasetProfile:

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from airflow_mlops_provider.core.prediction_policy import PredictionReport
     from airflow_mlops_provider.core.skew_policy import SkewReport
     from airflow_mlops_provider.core.specs import Fingerprint
-    from airflow_mlops_provider.operators.scoring import Lane, Pass
+    from airflow_mlops_provider.operators.scoring import Pass
+    from airflow_mlops_provider.operators.scoring_lanes import Lane
     from airflow_mlops_provider.operators.scoring_model import ScoringModel
     from airflow_mlops_provider.registry.runs import LoggedRun
+    from airflow_mlops_provider.registry.session import Registry
 
 REPORT = "scoring/report.html"
 RECORD = "scoring/report.json"
@@ -59,6 +61,8 @@ class ScoringOutcome:
         for name, one in (("features", self.skew), ("predictions", self.predictions)):
             if one is not None and not one.passed:
                 said += [f"{name}: {reason}" for reason in one.reasons]
+        if self.scored.refusal is not None:
+            said.append(f"scoring ended after {self.scored.rows} rows: {self.scored.refusal}")
         return said
 
     def to_dict(self) -> dict[str, Any]:
@@ -119,20 +123,41 @@ class ScoringOutcome:
             about={"Data": self.fingerprint.uri, f"SHA-256 of the {self.fingerprint.basis}": self.fingerprint.sha256},
         )
 
-    def publish(self) -> dict[str, Any]:
+    def publish(self, *, log: Any) -> dict[str, Any]:
         """Let the tables out: shadows first, so that who sees the output finds them too."""
         from airflow_mlops_provider.hooks.data import open_data
+        from airflow_mlops_provider.operators.scoring_lanes import alone
 
         shadows = []
         for lane in self.lanes[1:]:
             if lane.error is None:
-                lane.writer.publish()
+                with alone(lane, log=log):
+                    lane.table.publish()
             version = lane.model.version.version
-            shadows.append({"version": version, "output": None if lane.error else lane.writer.uri, "error": lane.error})
-        self.lanes[0].writer.publish()
-        with open_data(self.lanes[0].writer.uri) as table:
+            shadows.append({"version": version, "output": None if lane.error else lane.table.uri, "error": lane.error})
+        self.lanes[0].table.publish()
+        with open_data(self.lanes[0].table.uri) as table:
             written = table.fingerprint()
         return {"output_fingerprint": written.to_dict(), "shadows": shadows}
+
+
+def refused(
+    model: ScoringModel, fingerprint: Fingerprint, objections: Sequence[str], *, registry: Registry
+) -> dict[str, Any]:
+    """Return the verdict on rows that need not even be read."""
+    reasons = [f"features: {one}" for one in objections]
+    version = model.version
+    return {
+        "passed": False,
+        "reasons": reasons[:MAX_NAMED],
+        "model_name": version.model_name,
+        "version": version.version,
+        "rows": 0,
+        "published": False,
+        "fingerprint": fingerprint.to_dict(),
+        "skew": {"verdict": "skew", "reasons": reasons[:MAX_NAMED]},
+        "model_version_url": registry.version_url(model_name=version.model_name, version=version.version),
+    }
 
 
 def brief(report: SkewReport | PredictionReport | None) -> dict[str, Any] | None:

@@ -33,16 +33,28 @@ class Outputs:
         On all rows.
     labelled : (Predictions, Predictions) or None
         Champion and shadow on the rows with labels; None without any.
+    reason : str
+        Why no metric can compare them, whatever the labels; "" otherwise.
     """
 
     agreement: ShadowAgreement
     labelled: tuple[Predictions, Predictions] | None
+    reason: str = ""
 
 
 def read_outputs(
-    *, champion: str, shadow: str, keys: Sequence[str], evidence: TrainingEvidence, labels: Any
+    *,
+    champion: str,
+    shadow: str,
+    keys: Sequence[str],
+    evidence: TrainingEvidence,
+    shadow_evidence: TrainingEvidence,
+    labels: Any,
 ) -> Outputs:
     """Read two outputs of one scoring.
+
+    Versions that know different classes are compared by their predictions only: a probability means something else to
+    each of them.
 
     Parameters
     ----------
@@ -50,8 +62,8 @@ def read_outputs(
         Where they are.
     keys : sequence of str
         Columns that name a row; without any, the rows' order does.
-    evidence : TrainingEvidence
-        Of the champion.
+    evidence, shadow_evidence : TrainingEvidence
+        Of the champion, and of the shadow.
     labels : data argument or None
         Rows with keys and target.
 
@@ -60,19 +72,16 @@ def read_outputs(
     InputError
         The outputs are not of the same rows, a key is repeated, or labels contradict each other or belong to no row.
     """
-    names = output_names(evidence)
-    ours, theirs = _read(champion, [*keys, *names]), _read(shadow, [*keys, *names])
+    ours = _read(champion, [*keys, *output_names(evidence)])
+    theirs = _read(shadow, [*keys, *output_names(shadow_evidence)])
     if ours.num_rows != theirs.num_rows or any(not ours.column(key).equals(theirs.column(key)) for key in keys):
         raise InputError(
             f"{champion} and {shadow} do not hold the same rows in the same order. Hint: give the outputs of one run."
         )
-    found = agreement(
-        champion=column_values(ours, PREDICTION),
-        shadow=column_values(theirs, PREDICTION),
-        champion_scores=_scores(ours),
-        shadow_scores=_scores(theirs),
-        is_regression=evidence.task == "regression",
-    )
+    reason = _unlike(evidence, shadow_evidence)
+    if reason:
+        return Outputs(agreement=_agreement(ours, theirs, evidence, shadow_evidence), labelled=None, reason=reason)
+    theirs = _in_order(theirs, shadow_evidence, evidence)
     labelled = None
     if labels is not None:
         (codes,) = key_codes([ours], keys=keys)
@@ -85,7 +94,48 @@ def read_outputs(
                 predictions_of(ours.take(rows), values, evidence),
                 predictions_of(theirs.take(rows), values, evidence),
             )
-    return Outputs(agreement=found, labelled=labelled)
+    return Outputs(agreement=_agreement(ours, theirs, evidence, shadow_evidence), labelled=labelled)
+
+
+def _unlike(champion: TrainingEvidence, shadow: TrainingEvidence) -> str:
+    """Return why a metric cannot compare two versions; "" when it can."""
+    if (champion.task == "regression") != (shadow.task == "regression"):
+        return f"the champion's task is {champion.task}, the shadow's {shadow.task}"
+    if set(champion.classes) != set(shadow.classes):
+        return f"the champion knows the classes {list(champion.classes)[:10]}, the shadow {list(shadow.classes)[:10]}"
+    return ""
+
+
+def _in_order(rows: pa.Table, own: TrainingEvidence, wanted: TrainingEvidence) -> pa.Table:
+    """Return an output whose probability is of another version's positive class."""
+    import pyarrow.compute as pc
+
+    if own.task != "binary" or list(own.classes) == list(wanted.classes) or PROBABILITY not in rows.column_names:
+        return rows
+    position = rows.column_names.index(PROBABILITY)
+    return rows.set_column(position, PROBABILITY, pc.subtract(1.0, rows.column(PROBABILITY)))
+
+
+def _agreement(
+    ours: pa.Table, theirs: pa.Table, champion: TrainingEvidence, shadow: TrainingEvidence
+) -> ShadowAgreement:
+    if (champion.task == "regression") != (shadow.task == "regression"):
+        return ShadowAgreement(
+            rows=ours.num_rows, agreement=None, rank_correlation=None, mean_shift=None, score_distance=None
+        )
+    said = [column_values(rows, PREDICTION) for rows in (ours, theirs)]
+    if said[0].dtype != said[1].dtype:
+        # Classes such as 0 and "0" are the same to nobody, and NumPy does not compare them one by one.
+        said = [one.astype(object) for one in said]
+    # Of several classes the probability is of the predicted one, of which there may be two.
+    both = champion.task == "binary" and not _unlike(champion, shadow)
+    return agreement(
+        champion=said[0],
+        shadow=said[1],
+        champion_scores=_scores(ours) if both else None,
+        shadow_scores=_scores(theirs) if both else None,
+        is_regression=champion.task == "regression",
+    )
 
 
 def _read(where: str, names: Sequence[str]) -> pa.Table:

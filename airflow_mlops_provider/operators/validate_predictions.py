@@ -123,10 +123,24 @@ def _version_in(source: DataSource) -> str | None:
     if VERSION_COLUMN not in source.schema().names:
         return None
     found: set[str] = set()
+    nulls = rows = 0
     for batch in source.batches([VERSION_COLUMN], dictionaries=True):
-        found |= {str(one) for one in pc.unique(batch.column(0)).to_pylist()}
+        column = batch.column(0)
+        rows += len(column)
+        nulls += int(pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0)
+        found |= {_number(one) for one in pc.unique(column).to_pylist() if one is not None and one == one}
         if len(found) > 1:
             raise InputError(
                 f"The predictions are of several versions: {sorted(found)}. Hint: validate each apart, or name one."
             )
-    return next(iter(found))
+    if nulls:
+        raise InputError(
+            f"Column {VERSION_COLUMN!r} of the predictions is null in {nulls} of {rows} rows, so it does not say which "
+            "version made them. Hint: leave these rows out, or give version= to judge all rows by that one."
+        )
+    return next(iter(found), None)
+
+
+def _number(value: Any) -> str:
+    # Tables that could not hold a missing whole number made it a float.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import signal
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from threading import Event, active_count
 
 import pytest
@@ -102,4 +105,87 @@ def test_who_fails_meanwhile_is_heard_and_leaves_no_thread() -> None:
 
     with pytest.raises(ValueError, match="the caller's own"):
         fail()
+    assert active_count() == before
+
+
+class TimeOutError(BaseException):
+    """As Airflow raises from a signal when a task has taken too long."""
+
+
+@pytest.fixture
+def strikes() -> Iterator[list[int]]:
+    """Where a time-out that strikes twice after it was set off counts its strikes."""
+    seen: list[int] = []
+
+    def strike(*_: object) -> None:
+        seen.append(1)
+        if len(seen) == 2:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        raise TimeOutError
+
+    before = signal.signal(signal.SIGALRM, strike)
+    yield seen
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def _outlasting(strikes: list[int]) -> None:
+    while len(strikes) < 2:
+        time.sleep(0.01)
+    time.sleep(0.2)
+
+
+def _nothing(behind: WriteBehind) -> None:
+    """Leave at once, so that the time-out meets the wait at the end."""
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [_nothing, lambda behind: behind.do(lambda: None), lambda behind: time.sleep(60)],
+    ids=["at the end", "at the next work", "beside the work"],
+)
+def test_nobody_leaves_before_the_work_has_ended_however_often_the_task_times_out(
+    strikes: list[int], meanwhile: Callable[[WriteBehind], None]
+) -> None:
+    before = active_count()
+    done: list[str] = []
+
+    def work() -> None:
+        _outlasting(strikes)
+        done.append("begun work")
+
+    def go_on() -> None:
+        with WriteBehind() as behind:
+            behind.do(work)
+            signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+            meanwhile(behind)
+
+    with pytest.raises(TimeOutError):
+        go_on()
+    assert done == ["begun work"]
+    assert active_count() == before
+
+
+def test_nobody_stops_reading_in_the_middle_of_an_item_however_often_the_task_times_out(strikes: list[int]) -> None:
+    before = active_count()
+    done: list[str] = []
+
+    def items() -> Generator[int]:
+        try:
+            yield 1
+            _outlasting(strikes)
+            done.append("second item")
+            yield 2
+        finally:
+            done.append("closed")
+
+    def go_on() -> None:
+        with closing(read_ahead(items())) as reader:
+            for _ in reader:
+                signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+                time.sleep(60)
+
+    with pytest.raises(TimeOutError):
+        go_on()
+    assert done == ["second item", "closed"]
     assert active_count() == before

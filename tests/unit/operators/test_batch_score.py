@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow.sdk import DAG
 from sklearn.datasets import load_diabetes, load_wine
 
@@ -189,6 +195,144 @@ def test_a_shadow_that_cannot_be_written_harms_nobody_and_an_output_that_cannot_
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("hindered", ["by another run", "when published"])
+def test_a_shadow_whose_table_cannot_be_let_out_harms_nobody(
+    score: Callable[..., Any], customers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hindered: str
+) -> None:
+    publish, output = ParquetWriter.publish, tmp_path / "scores.parquet"
+
+    def fail(self: ParquetWriter) -> None:
+        if "shadow" in self.uri.rpartition("/")[2]:
+            raise OutageError("the disk is full")
+        publish(self)
+
+    if hindered == "by another run":
+        score(data=str(customers), output_path=str(output), shadow=["challenger"])
+        output.unlink()
+    else:
+        monkeypatch.setattr(ParquetWriter, "publish", fail)
+    before = {one.name: one.read_bytes() for one in tmp_path.iterdir()}
+    outcome = score(data=str(customers), output_path=str(output), shadow=["challenger"])
+    assert outcome.errors == {}
+    (shadow,) = outcome.xcoms["score"]["shadows"]
+    assert shadow["output"] is None
+    assert ("There is a table of" if before else "the disk is full") in shadow["error"]
+    assert pq.read_metadata(output).num_rows == 1_000
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir() if one != output} == before
+
+
+@pytest.mark.parametrize("on_reject", ["skip", "continue"])
+def test_rows_that_the_model_refuses_get_a_verdict_where_skew_explains_it(
+    score: Callable[..., Any], customers: Path, tmp_path: Path, on_reject: str
+) -> None:
+    spoilt = tmp_path / "spoilt.parquet"
+    rows = pd.read_parquet(customers)
+    rows.assign(total_charges=rows["total_charges"].astype(float).where(rows["customer"] >= 3, np.inf)).to_parquet(
+        spoilt
+    )
+    outcome = score(data=str(spoilt), output_path=str(tmp_path / "out" / "scores.parquet"), on_reject=on_reject)
+    assert list((tmp_path / "out").iterdir()) == []
+    if on_reject == "continue":  # with nothing to go on with
+        assert isinstance(outcome.errors["score"], InvalidInputError)
+        return
+    assert outcome.states == {"score": "skipped"}
+    result = outcome.xcoms["score"]
+    assert (result["passed"], result["published"], result["rows"]) == (False, False, 0)
+    assert result["reasons"][0] == "features: total_charges: 3 infinite values"
+    assert "total_charges" in result["reasons"][-1]
+    assert result["skew"]["verdict"] == "skew"
+    with open_registry(embedded_server()) as registry:
+        names = {one.path for one in registry.client.list_artifacts(result["run_id"], "scoring")}
+    assert names >= {"scoring/report.html", "scoring/report.json"}
+
+
+def test_booleans_and_zeros_and_ones_are_the_same_to_every_check_whichever_training_had(
+    run_dag: Callable[..., Any],
+    score: Callable[..., Any],
+    customers: Path,
+    telco: Path,
+    model_name: str,
+    tmp_path: Path,
+) -> None:
+    from airflow_mlops_provider.operators.check_feature_skew import CheckFeatureSkewOperator
+
+    rows = pd.read_parquet(customers)
+    truths, training, twos = (tmp_path / f"{name}.parquet" for name in ("truths", "training", "twos"))
+    rows.assign(partner=rows["partner"].astype(bool)).to_parquet(truths)
+    outcome = score(data=str(truths), output_path=str(tmp_path / "truths_scored.parquet"), key_columns=["customer"])
+    assert outcome.errors == {}
+    assert outcome.xcoms["score"]["skew"]["findings"] == []
+
+    table = pd.read_csv(telco)
+    table.assign(partner=table["partner"].astype(bool)).to_parquet(training)
+    rows.assign(partner=rows["partner"].astype(float).where(rows["customer"] != 7, 2)).to_parquet(twos)
+    names = {"numbers": customers, "twos": twos}
+    with DAG("batch_score_booleans", schedule=None) as dag:
+        train = TrainModelOperator(
+            task_id="train",
+            model_name=model_name,
+            data=str(training),
+            target="churn",
+            estimator="sklearn.linear_model.LogisticRegression",
+            folds=0,
+        )
+        for name, data in names.items():
+            given = {"model_name": model_name, "alias": "challenger", "data": str(data), "on_reject": "continue"}
+            train >> CheckFeatureSkewOperator(task_id=f"check_{name}", known_columns=["customer"], **given)
+            train >> BatchScoreOperator(
+                task_id=f"score_{name}",
+                key_columns=["customer"],
+                output_path=str(tmp_path / f"{name}_scored.parquet"),
+                **given,
+            )
+    outcome = run_dag(dag)
+    assert outcome.errors == {}
+    found = {name: outcome.xcoms[f"check_{name}"]["findings"] for name in names}
+    assert {name: outcome.xcoms[f"score_{name}"]["skew"]["findings"] for name in names} == found
+    assert found["numbers"] == []
+    assert [(one["what"], one["check"]) for one in found["twos"]] == [("partner", "type")]
+
+
+@pytest.mark.parametrize("name", ["scores.parquet", "scores"])
+def test_a_task_that_times_out_while_rows_are_written_leaves_nothing_behind(
+    score: Callable[..., Any], customers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    split, ended = ParquetWriter._file, []
+
+    def slow(self: ParquetWriter, folder: str) -> Any:
+        # The time-out that Airflow has set, but now: while rows are written and the task waits for that.
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        time.sleep(0.5)
+        ended.append(split(self, folder))
+        return ended[-1]
+
+    monkeypatch.setattr(ParquetWriter, "_file", slow)
+    monkeypatch.setattr("airflow_mlops_provider.data.writer._BUFFERED_ROWS", 900)
+    outcome = score(
+        data=str(customers),
+        output_path=str(tmp_path / "out" / name),
+        partition_by=[] if name.endswith(".parquet") else ["contract"],
+        execution_timeout=timedelta(hours=1),
+    )
+    assert type(outcome.errors["score"]) is AirflowTaskTimeout
+    assert len(ended) == 1
+    assert list((tmp_path / "out").iterdir()) == []
+    assert not [one.name for one in threading.enumerate() if one.name.startswith(("write-behind", "read-ahead"))]
+
+
+def test_progress_is_told_in_the_log(
+    score: Callable[..., Any], customers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("airflow_mlops_provider.operators.scoring._PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_mlops_provider.operators.scoring._BATCH_ROWS", 400)
+    log = SimpleNamespace(info=lambda text, *values: said.append(text % values), warning=pytest.fail)
+    monkeypatch.setattr(BatchScoreOperator, "log", log)
+    assert score(data=str(customers), output_path=str(tmp_path / "scores.parquet")).errors == {}
+    told = [one.partition("),")[0] for one in said if "rows/s" in one]
+    assert told == ["Scored 400 of 1000 rows (40 %", "Scored 800 of 1000 rows (80 %", "Scored 1000 of 1000 rows (100 %"]
+
+
 def test_what_another_run_wrote_is_not_replaced(score: Callable[..., Any], customers: Path, tmp_path: Path) -> None:
     output = tmp_path / "scores.parquet"
     score(data=str(customers), output_path=str(output))
@@ -267,6 +411,28 @@ def test_the_features_profile_serves_a_drift_check_without_reading_the_rows_agai
     drift = run_dag(dag).xcoms["drift"]
     assert drift["verdict"] == "no_drift"
     assert drift["n_judged"] == 19
+
+
+def test_the_features_profile_of_rows_that_have_the_target_too_serves_a_drift_check(
+    run_dag: Callable[..., Any], versions: list[dict[str, Any]], telco: Path, tmp_path: Path
+) -> None:
+    from airflow_mlops_provider.operators.check_feature_skew import CheckFeatureSkewOperator
+    from airflow_mlops_provider.operators.detect_drift import DetectDriftOperator
+
+    data = tmp_path / "rows.parquet"
+    pd.read_csv(telco).sample(1_000, random_state=3).to_parquet(data)
+    with DAG("batch_score_target", schedule=None) as dag:
+        score = BatchScoreOperator(
+            task_id="score", model_name=MODEL, data=str(data), output_path=str(tmp_path / "scores.parquet")
+        )
+        check = CheckFeatureSkewOperator(task_id="check", model_name=MODEL, data=str(data))
+        for one in (score, check):
+            one >> DetectDriftOperator(task_id=f"drift_of_{one.task_id}", model_name=MODEL, profile=one.output)
+    outcome = run_dag(dag)
+    assert outcome.errors == {}
+    for name in ("score", "check"):
+        assert outcome.xcoms[f"drift_of_{name}"]["verdict"] == "no_drift"
+        assert outcome.xcoms[f"drift_of_{name}"]["n_judged"] == 19
 
 
 def test_files_of_another_version_of_the_same_features_are_found_out(

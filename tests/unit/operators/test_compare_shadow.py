@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from airflow.sdk import DAG
@@ -14,6 +15,7 @@ from airflow_mlops_provider.exceptions import InvalidInputError, RejectedError
 from airflow_mlops_provider.operators.batch_score import BatchScoreOperator
 from airflow_mlops_provider.operators.compare_shadow import CompareShadowOperator
 from airflow_mlops_provider.operators.evaluate_model import EvaluateModelOperator
+from airflow_mlops_provider.operators.train_model import TrainModelOperator
 
 MODEL = "batch score churn"
 
@@ -112,6 +114,56 @@ def test_labelled_windows_add_up_to_evidence_that_a_gate_asks_for(
             )
     outcome = run_dag(dag)
     assert {name: one["passed"] for name, one in outcome.xcoms.items()} == {"evaluate_2": True, "evaluate_3": False}
+
+
+def test_a_shadow_of_other_classes_gets_a_record_without_a_metric_and_a_reason(
+    run_dag: Callable[..., Any], model_name: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    three = pd.DataFrame({"id": range(900), "x": rng.normal(size=900), "z": rng.normal(size=900)})
+    three["y"] = np.array(["a", "b", "c"])[np.digitize(three["x"], [-0.5, 0.5])]
+    three.to_parquet(tmp_path / "three.parquet")
+    three[three["y"] != "c"].to_parquet(tmp_path / "two.parquet")
+    with DAG("compare_shadow_classes", schedule=None) as dag:
+        train = [
+            TrainModelOperator(
+                task_id=name,
+                model_name=model_name,
+                data=str(tmp_path / f"{name}.parquet"),
+                target="y",
+                estimator="sklearn.linear_model.LogisticRegression",
+                folds=0,
+                drop_columns=["id"],
+            )
+            for name in ("two", "three")
+        ]
+        score = BatchScoreOperator(
+            task_id="score",
+            model_name=model_name,
+            version="1",
+            shadow=["challenger"],
+            data=str(tmp_path / "three.parquet"),
+            output_path=str(tmp_path / "scores.parquet"),
+            key_columns=["id"],
+            skew=False,
+            predictions=False,
+        )
+        compare = CompareShadowOperator(
+            task_id="compare",
+            model_name=model_name,
+            scored=score.output,
+            labels=str(tmp_path / "two.parquet"),
+            key_columns=["id"],
+        )
+        train[0] >> train[1] >> score >> compare
+    outcome = run_dag(dag)
+    assert outcome.errors == {}
+    (found,) = outcome.xcoms["compare"]["comparisons"]
+    assert 0.5 < found["agreement"]["agreement"] < 0.9
+    assert found["agreement"]["mean_shift"] is None
+    assert found["labelled_rows"] == 0
+    assert found["record"]["difference"] is None
+    assert found["record"]["reason"] == "the champion knows the classes ['a', 'b'], the shadow ['a', 'b', 'c']"
 
 
 def test_outputs_of_other_rows_are_not_compared(

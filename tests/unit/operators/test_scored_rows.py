@@ -73,6 +73,12 @@ def test_outputs_that_are_no_predictions_are_refused_and_counted(
         read_scored(scores(tmp_path, **changes), evidence=evidence, version="3")
 
 
+def test_scores_of_another_version_s_classes_are_refused(tmp_path: Path) -> None:
+    table = read_scored(scores(tmp_path, prediction=[0, 1, 1]), evidence=SEVERAL, version="3").table
+    with pytest.raises(InputError, match="a probability, but lack"):
+        predictions_of(table, np.array([0, 1, 1]), SEVERAL)
+
+
 def test_broken_rows_of_another_version_are_not_this_version_s_fault(tmp_path: Path) -> None:
     broken = scores(tmp_path, probability=[0.1, 0.9, np.nan])
     assert len(read_scored(broken, evidence=BINARY, version="3").rows) == 2

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from airflow.sdk import DAG
 
@@ -77,6 +78,18 @@ def test_a_version_that_is_slower_than_allowed_is_rejected(smoke: Callable[..., 
     outcome = smoke(max_row_milliseconds=1e-6, max_memory_megabytes=100_000)
     assert isinstance(outcome.errors["smoke"], RejectedError)
     assert [one.split(" ")[0] for one in outcome.xcoms["smoke"]["reasons"]] == ["row_milliseconds"]
+
+
+def test_a_version_that_needs_more_memory_than_allowed_is_rejected_however_much_the_worker_holds(
+    smoke: Callable[..., Any],
+) -> None:
+    # A peak of the worker far above that of a process with scikit-learn.
+    held = np.ones(75 << 20)
+    del held
+    outcome = smoke(max_memory_megabytes=1)
+    assert isinstance(outcome.errors["smoke"], RejectedError)
+    assert [one.split(" ")[0] for one in outcome.xcoms["smoke"]["reasons"]] == ["memory_megabytes"]
+    assert outcome.xcoms["smoke"]["memory_megabytes"] > 1
 
 
 def test_files_that_do_not_give_the_stored_output_are_rejected(

@@ -78,6 +78,23 @@ def test_predictions_of_two_versions_are_not_mixed(validate: Callable[..., Any],
     assert "several versions" in str(outcome.errors["validate"])
 
 
+@pytest.mark.parametrize("given", [int, float])
+def test_a_version_may_be_written_as_a_number(
+    validate: Callable[..., Any], scores: pd.DataFrame, versions: list[dict[str, Any]], given: Callable[[str], Any]
+) -> None:
+    result = validate(scores.assign(model_version=given(versions[1]["version"]))).xcoms["validate"]
+    assert result["version"] == versions[1]["version"]
+
+
+@pytest.mark.parametrize(("change", "nulls"), [([None, None], 1_000), (["2", None], 500), ([2.0, np.nan], 500)])
+def test_rows_that_do_not_say_which_version_made_them_are_refused(
+    validate: Callable[..., Any], scores: pd.DataFrame, change: list[Any], nulls: int
+) -> None:
+    outcome = validate(scores.assign(model_version=change * 500))
+    assert isinstance(outcome.errors["validate"], InvalidInputError)
+    assert f"'model_version' of the predictions is null in {nulls} of 1000 rows" in str(outcome.errors["validate"])
+
+
 def test_columns_of_other_names_can_be_given(validate: Callable[..., Any], scores: pd.DataFrame) -> None:
     renamed = scores.rename(columns={"prediction": "leaves", "probability": "risk"})
     result = validate(renamed, prediction_column="leaves", probability_column="risk").xcoms["validate"]
