@@ -10,12 +10,12 @@ from airflow_mlops_provider.core.ledger_entry import MAX_ENTRY_CHARACTERS, Draft
 from airflow_mlops_provider.core.names import check_alias, check_model_name
 from airflow_mlops_provider.core.op_key import derived_key
 from airflow_mlops_provider.registry.adoption import Effect, register
+from airflow_mlops_provider.registry.champion import resolve
 from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history
 from airflow_mlops_provider.registry.model_files import fetched, verified_manifest
 from airflow_mlops_provider.registry.models import log_model
 from airflow_mlops_provider.registry.runs import PARAM_LENGTH, TAG_LENGTH, LoggedRun, logged_run
 from airflow_mlops_provider.registry.session import Registry, open_registry
-from airflow_mlops_provider.registry.versions import resolve
 from tests.faults.conftest import Store
 
 NAMES = [
