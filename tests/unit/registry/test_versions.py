@@ -7,6 +7,7 @@ import pytest
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.registry.adoption import Effect, register
+from airflow_mlops_provider.registry.champion import resolve
 from airflow_mlops_provider.registry.runs import logged_run
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
 from airflow_mlops_provider.registry.versions import (
@@ -15,7 +16,6 @@ from airflow_mlops_provider.registry.versions import (
     Version,
     by_alias,
     by_number,
-    resolve,
 )
 
 
