@@ -137,4 +137,4 @@ class RollbackModelOperator(MLOpsOperator):
 
 
 def _text(version: Any) -> str | None:
-    return None if version in (None, "", "None") else str(version)
+    return None if version in (None, "") else str(version)

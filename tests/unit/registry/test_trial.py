@@ -101,11 +101,12 @@ def test_files_that_harm_the_process_that_loads_them_harm_only_that(
         try_model(pickled(tmp_path, code), where=WHERE, loading=loading)
 
 
-# Others may be ignored by whoever started the tests, as nohup does with SIGHUP, and a child inherits that.
-@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_trial_that_is_killed_from_outside_may_be_tried_again(tmp_path: Path, number: str) -> None:
     # It may write nothing into a file, but give one a name.
-    code = f"import os, time; open({str(tmp_path)!r} + f'/pid-{{os.getpid()}}', 'w'); time.sleep(600)"
+    # What whoever started the tests ignores, as nohup does with SIGHUP, a child would ignore too.
+    heed = "" if number == "SIGKILL" else f"import signal; signal.signal(signal.{number}, signal.SIG_DFL); "
+    code = heed + f"import os, time; open({str(tmp_path)!r} + f'/pid-{{os.getpid()}}', 'w'); time.sleep(600)"
     directory = pickled(tmp_path, code)
     failed: list[BaseException] = []
 
