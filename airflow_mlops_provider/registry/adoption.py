@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
@@ -171,11 +172,8 @@ def point_challenger(registry: Registry, version: Version) -> None:
         entries = read_history(registry, version.model_name).entries
         if any(one.subject is not None and one.subject.is_same_as(wanted.reference()) for one in entries):
             return
-        number = wanted.version
-        patiently(
-            registry,
-            lambda: registry.client.set_registered_model_alias(version.model_name, CHALLENGER, number),  # noqa: B023
-        )
+        set_alias = partial(registry.client.set_registered_model_alias, version.model_name, CHALLENGER, wanted.version)
+        patiently(registry, set_alias)
 
 
 def _versions(registry: Registry, effect: Effect) -> list[Version]:
