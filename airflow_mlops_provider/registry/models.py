@@ -21,7 +21,7 @@ from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.registry.manifest import Manifest, manifest_of
 from airflow_mlops_provider.registry.model_files import fetched, manifest_param, recorded_manifest, verified_manifest
 from airflow_mlops_provider.registry.trusted_types import TRUSTED_TYPES
-from airflow_mlops_provider.registry.versions import Version, by_number
+from airflow_mlops_provider.registry.versions import Version
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.runs import LoggedRun
@@ -188,15 +188,6 @@ class LoadedModel:
     model: Any
     manifest: Manifest
     pickled: bool
-
-
-def load_model(
-    registry: Registry, *, model_name: str, version: str, trusted_types: Sequence[str] = (), allow_pickle: bool = False
-) -> tuple[Any, int]:
-    """Return the model of a version, and the size of its files in bytes; see :func:`load_version`."""
-    found = by_number(registry, model_name, version)
-    loaded = load_version(registry, found, trusted_types=trusted_types, allow_pickle=allow_pickle)
-    return loaded.model, loaded.manifest.size_bytes
 
 
 def load_version(

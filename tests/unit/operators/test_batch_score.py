@@ -25,8 +25,9 @@ from airflow_mlops_provider.exceptions import InvalidInputError, RejectedError, 
 from airflow_mlops_provider.hooks.mlflow import embedded_server
 from airflow_mlops_provider.operators.batch_score import BatchScoreOperator
 from airflow_mlops_provider.operators.train_model import TrainModelOperator
-from airflow_mlops_provider.registry.models import load_model
+from airflow_mlops_provider.registry.models import load_version
 from airflow_mlops_provider.registry.session import open_registry
+from airflow_mlops_provider.registry.versions import by_number
 from airflow_mlops_provider.training.columns import to_frame
 from tests.conftest import Bucket
 
@@ -46,7 +47,7 @@ def score(run_dag: Callable[..., Any], versions: list[dict[str, Any]]) -> Callab
 def expected(customers: Path, version: str) -> np.ndarray:
     """What the model itself says, called as scikit-learn is."""
     with open_registry(embedded_server()) as registry:
-        model, _ = load_model(registry, model_name=MODEL, version=version)
+        model = load_version(registry, by_number(registry, MODEL, version)).model
     table = pq.read_table(customers)
     numbers = pd.read_parquet(customers).dtypes
     names = list(model.feature_names_in_)

@@ -22,7 +22,7 @@ from airflow_mlops_provider.exceptions import InvalidInputError
 from airflow_mlops_provider.hooks.mlflow import embedded_server
 from airflow_mlops_provider.operators.train_model import TrainModelOperator
 from airflow_mlops_provider.registry.evidence import read_evidence
-from airflow_mlops_provider.registry.models import load_model
+from airflow_mlops_provider.registry.models import load_version
 from airflow_mlops_provider.registry.session import open_registry
 from airflow_mlops_provider.registry.versions import CHALLENGER, by_alias
 
@@ -162,9 +162,9 @@ def test_the_version_is_the_challenger_and_carries_its_evidence(trainings: dict[
     assert any(line.startswith("scikit-learn==") for line in evidence.requirements)
     # The project's own commit, because the DAG's file is in its checkout.
     assert len((evidence.git_commit or "").removesuffix("-dirty")) in {0, 40}
-    model, size = load_model(registry, model_name=version.model_name, version=version.version)
-    assert size == evidence.model_size_bytes
-    assert model.get_params()["model__C"] == 0.5
+    loaded = load_version(registry, version)
+    assert loaded.manifest.size_bytes == evidence.model_size_bytes
+    assert loaded.model.get_params()["model__C"] == 0.5
 
 
 def test_mlflow_shows_parameters_metrics_folds_data_seed_and_pictures(trainings: dict[str, Any], registry: Any) -> None:

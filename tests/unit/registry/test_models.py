@@ -39,7 +39,7 @@ from airflow_mlops_provider.core.errors import InputError, OutageError
 from airflow_mlops_provider.registry.adoption import Effect, register
 from airflow_mlops_provider.registry.models import (
     MODEL_FILE,
-    load_model,
+    LoadedModel,
     load_version,
     log_model,
     read_model,
@@ -47,7 +47,7 @@ from airflow_mlops_provider.registry.models import (
 )
 from airflow_mlops_provider.registry.runs import logged_run
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
-from airflow_mlops_provider.registry.versions import Version
+from airflow_mlops_provider.registry.versions import Version, by_number
 
 X, CLASSES = make_classification(60, 4, n_informative=4, n_redundant=0, n_classes=3, random_state=0)
 X = np.abs(X)
@@ -119,15 +119,15 @@ def stored(registry: Registry, tmp_path: Path, model_name: str) -> tuple[Version
     return registered(registry, LogisticRegression().fit(X, CLASSES), tmp_path, model_name)
 
 
-def load(registry: Registry, version: Version, **arguments):
-    return load_model(registry, model_name=version.model_name, version=version.version, **arguments)
+def load(registry: Registry, version: Version, **arguments) -> LoadedModel:
+    return load_version(registry, by_number(registry, version.model_name, version.version), **arguments)
 
 
 def test_a_version_loads_as_it_was_saved_with_its_size(registry: Registry, stored: tuple[Version, Path]) -> None:
     version, files = stored
-    model, size = load(registry, version)
-    np.testing.assert_array_equal(model.predict_proba(X), LogisticRegression().fit(X, CLASSES).predict_proba(X))
-    assert size == sum(path.stat().st_size for path in files.rglob("*") if path.is_file())
+    loaded = load(registry, version)
+    np.testing.assert_array_equal(loaded.model.predict_proba(X), LogisticRegression().fit(X, CLASSES).predict_proba(X))
+    assert loaded.manifest.size_bytes == sum(path.stat().st_size for path in files.rglob("*") if path.is_file())
 
 
 def test_mlflow_knows_the_signature_the_requirements_and_that_the_files_are_whole(
@@ -259,7 +259,7 @@ def test_a_users_own_type_is_refused_by_name_unless_vouched_for(
     version, _ = registered(registry, model, tmp_path, model_name, trusted_types=[own])
     with pytest.raises(InputError, match=f"Version 1 of model '{model_name}' holds types that are not trusted: {own}"):
         load(registry, version)
-    assert load(registry, version, trusted_types=[own])[0].predict(X[:1]).tolist() == [0]
+    assert load(registry, version, trusted_types=[own]).model.predict(X[:1]).tolist() == [0]
 
 
 def test_a_function_without_a_name_cannot_be_saved_and_the_message_says_so(
@@ -374,7 +374,7 @@ def test_a_pickle_whose_files_nobody_wrote_down_is_not_read(
     _, files = registered(registry, Homemade().fit(X, CLASSES), tmp_path, model_name, allow_pickle=True)
     registry.client.create_model_version(model_name, source=str(files), run_id=None)
     with pytest.raises(InputError, match="Nobody wrote down"):
-        load_model(registry, model_name=model_name, version="2", allow_pickle=True)
+        load_version(registry, by_number(registry, model_name, "2"), allow_pickle=True)
 
 
 def test_a_model_of_scikit_learns_own_parts_is_never_pickled(
