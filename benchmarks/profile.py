@@ -25,6 +25,8 @@ RATIO_BUDGET = 3.0
 MEGABYTES_BUDGET = 300
 GROWTH_BUDGET = 1.2
 CHECK_SECONDS_BUDGET = 1.0
+# How many times faster than each at a million rows; a peer without figures breaks no budget, and is said.
+PEER_BUDGETS = {"evidently": 100.0, "nannyml": 5.0, "scipy": 5.0}
 ROWS = (100_000, 1_000_000, 10_000_000)
 # Evidently takes two minutes for a million rows.
 PEER_SECONDS = 1800
@@ -204,18 +206,21 @@ def _compare_with_peers(folder: Path, current: Path, stored: Path, n_rows: int) 
         if "failed" in theirs:
             print(f"check: {n_rows:>10,} rows, {name}: no figures, {theirs['failed']}")
             continue
+        ratio = theirs["process_s"] / ours["process_s"]
         print(
             f"check: {n_rows:>10,} rows, {name}, both sides, whole process {theirs['process_s']:.2f} s (computing "
-            f"{theirs['seconds']:.2f}), {theirs['megabytes']:.0f} MB: {theirs['process_s'] / ours['process_s']:.1f} x"
+            f"{theirs['seconds']:.2f}), {theirs['megabytes']:.0f} MB: {ratio:.1f} x"
             f"{', of an earlier run' if theirs.get('earlier') else ''}"
         )
+        if n_rows == 1_000_000:
+            passed &= _keeps(f"speed over {name}", ratio, PEER_BUDGETS[name], at_least=True)
     reference.unlink()
     return passed
 
 
-def _keeps(what: str, value: float, budget: float) -> bool:
-    passed = value <= budget
-    print(f"    {what}: {value:.2f}, budget {budget:g}: {'ok' if passed else 'OVER'}")
+def _keeps(what: str, value: float, budget: float, *, at_least: bool = False) -> bool:
+    passed = value >= budget if at_least else value <= budget
+    print(f"    {what}: {value:.2f}, budget {budget:g}: {'ok' if passed else 'UNDER' if at_least else 'OVER'}")
     return passed
 
 
