@@ -9,8 +9,9 @@ from typing import Any
 
 from airflow_mlops_provider.core.ledger_entry import Draft, Entry
 from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
-from airflow_mlops_provider.registry.ledger import enter, reference
+from airflow_mlops_provider.registry.ledger import enter
 from airflow_mlops_provider.registry.monitoring import Window, monitoring_experiment, window_tags
+from airflow_mlops_provider.registry.presence import reference
 from airflow_mlops_provider.registry.retraining import Answer, Asking, ask
 from airflow_mlops_provider.registry.runs import logged_run
 from airflow_mlops_provider.registry.session import Registry

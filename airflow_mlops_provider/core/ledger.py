@@ -68,6 +68,18 @@ class History:
         """Return whether a version of this number has ever been champion by the ledger."""
         return any(one.kind in MOVES and one.subject and one.subject.version == version for one in self.entries)
 
+    def manifest_of(self, subject: VersionRef) -> str | None:
+        """Return the hash of a version's list of files as it was last proven; None when it never was."""
+        known = (one.subject for one in reversed(self.entries) if one.subject is not None)
+        return next((one.manifest_sha256 for one in known if one.is_same_as(subject) and one.manifest_sha256), None)
+
+    def left(self, subject: VersionRef, *, after: int) -> Entry | None:
+        """Return the entry after number `after` by which a person left a version for another, None without one."""
+        for one in self.entries[after:]:
+            if one.kind in {"rollback", "adopt"} and one.previous is not None and one.previous.is_same_as(subject):
+                return one
+        return None
+
     def reigns(self) -> tuple[Reign, ...]:
         """Return which version was champion from when to when, oldest first."""
         moves = [one for one in self.entries if one.kind in MOVES]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -77,13 +77,18 @@ class MlflowHook(BaseHook):
         with open_registry(self.get_server()) as registry:
             yield registry
 
-    def get_model_history(self, model_name: str) -> dict[str, Any]:
+    def get_model_history(self, model_name: str, *, by: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Return which version was champion from when to when, moved by whom and why.
+
+        A champion that somebody set by hand in MLflow is entered, and a move whose task was killed is finished, as far
+        as the account may write.
 
         Parameters
         ----------
         model_name : str
             Registered model.
+        by : mapping of str to str, optional
+            DAG, run and task that ask, for the record when something is noticed.
 
         Returns
         -------
@@ -91,10 +96,10 @@ class MlflowHook(BaseHook):
             See :func:`airflow_mlops_provider.core.ledger.as_tables`.
         """
         from airflow_mlops_provider.core.ledger import as_tables
-        from airflow_mlops_provider.registry.ledger import read_history
+        from airflow_mlops_provider.registry.champion import settled_history
 
         with self.open() as registry:
-            return as_tables(read_history(registry, model_name))
+            return as_tables(settled_history(registry, model_name, by=by or {"by": "get_model_history"}))
 
     def get_conn(self) -> TrackingServer:
         """Return where the connection leads; a client exists only inside :meth:`open`."""

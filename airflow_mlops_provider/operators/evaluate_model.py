@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_mlops_provider.core.gating import Gate, GateSpec, Verdict
-    from airflow_mlops_provider.core.ledger_entry import VersionRef
+    from airflow_mlops_provider.core.ledger import History
     from airflow_mlops_provider.core.specs import Fingerprint
     from airflow_mlops_provider.registry.models import LoadedModel
     from airflow_mlops_provider.registry.versions import Version
@@ -69,9 +69,10 @@ class EvaluateModelOperator(MLOpsOperator):
 
     Notes
     -----
-    XCom: ``passed, reasons, verdict, model_name, version, champion_version, metric, metrics, rows, gates, run_id`` and
-    the addresses ``run_url, report_url, model_version_url``. The whole verdict is the version's blessing, as JSON and
-    HTML in the evaluation's MLflow run.
+    XCom: ``passed, reasons, verdict, model_name, version, champion_version, champions_set_by_hand, metric, metrics,
+    rows, gates, run_id`` and the addresses ``run_url, report_url, model_version_url``. ``champions_set_by_hand`` has
+    versions that this task found to be champion by no task of this package; they are entered in the ledger. The whole
+    verdict is the version's blessing, as JSON and HTML in the evaluation's MLflow run.
 
     Examples
     --------
@@ -132,7 +133,8 @@ class EvaluateModelOperator(MLOpsOperator):
         with MlflowHook(self.mlflow_conn_id).open() as registry:
             op = op_of(context, self.model_name)
             version, done = version_to_judge(registry, self.model_name, self.version, op=op, actor=actor)
-            known = settle(registry, self.model_name, by=actor, now=now_text()).champion
+            history = settle(registry, self.model_name, by=actor, now=now_text()).history
+            known = history.champion
             if known is not None and known.is_same_as(version.reference()):
                 done = done or earlier_result(registry, version, actor=actor)
                 if done is not None:
@@ -143,7 +145,8 @@ class EvaluateModelOperator(MLOpsOperator):
         with open_data(self.render_data(self.data, context)) as source:
             fingerprint = source.fingerprint()
             table = source.to_table()
-        ours, theirs, files = self._load(version, champion, known, table)
+        champion_sha256 = None if known is None else history.manifest_of(known)
+        ours, theirs, files = self._load(version, champion, champion_sha256, table)
         gates = resolve_gates(self._rendered_gates(), task=ours.evidence.task)
         comparison = compare_on(table, challenger=ours, champion=theirs, confidence=self.confidence, seed=self.seed)
         if champion is not None and any(one.key == "shadow_windows_min" for one in gates):
@@ -152,10 +155,10 @@ class EvaluateModelOperator(MLOpsOperator):
         verdict = decide(comparison.evidence, gates)
         for one in verdict.results:
             self.log.info("%s %s: %s", "passed" if one.passed else "FAILED", one.gate, one.message)
-        return self._record(context, version, champion, verdict, comparison, gates, fingerprint, files)
+        return self._record(context, version, champion, verdict, comparison, gates, fingerprint, files, history)
 
     def _load(
-        self, version: Version, champion: Version | None, known: VersionRef | None, table: pa.Table
+        self, version: Version, champion: Version | None, champion_sha256: str | None, table: pa.Table
     ) -> tuple[Contender, Contender | None, LoadedModel]:
         from airflow_mlops_provider.registry.trial import Loading, TrialLimits
 
@@ -163,11 +166,9 @@ class EvaluateModelOperator(MLOpsOperator):
         loading = Loading(trusted_types=self.trusted_types, allow_pickle=self.allow_pickle, limits=limits)
         with MlflowHook(self.mlflow_conn_id).open() as registry:
             ours, files = load_contender(registry, version, known_sha256=None, table=table, loading=loading)
-            if champion is None or known is None:
+            if champion is None:
                 return ours, None, files
-            theirs, _ = load_contender(
-                registry, champion, known_sha256=known.manifest_sha256, table=table, loading=loading
-            )
+            theirs, _ = load_contender(registry, champion, known_sha256=champion_sha256, table=table, loading=loading)
         return ours, theirs, files
 
     def _with_shadow(
@@ -213,6 +214,7 @@ class EvaluateModelOperator(MLOpsOperator):
         gates: Sequence[Gate],
         fingerprint: Fingerprint,
         files: LoadedModel,
+        history: History,
     ) -> dict[str, Any]:
         from airflow_mlops_provider.registry.blessings import write_blessing
         from airflow_mlops_provider.registry.runs import logged_run
@@ -226,6 +228,7 @@ class EvaluateModelOperator(MLOpsOperator):
             "version": version.version,
             "model_id": version.model_id,
             "champion_version": None if champion is None else champion.version,
+            "ledger_entries": len(history.entries),
             "manifest_sha256": files.manifest.sha256,
             "format": "pickle" if files.pickled else "skops",
             "evaluated_at": now_text(),

@@ -66,6 +66,8 @@ def earlier_result(registry: Registry, version: Version, *, actor: Mapping[str, 
 
 def result_of(run: LoggedRun, blessing: Mapping[str, Any]) -> dict[str, Any]:
     """Return the XCom of an evaluation."""
+    from airflow_mlops_provider.registry.champion import set_by_hand
+
     model_name, version, metric = blessing["model_name"], blessing["version"], blessing["metric"]
     brief = {
         side: {key: values[metric][key] for key in ("value", "lower", "upper")}
@@ -79,6 +81,7 @@ def result_of(run: LoggedRun, blessing: Mapping[str, Any]) -> dict[str, Any]:
         "model_name": model_name,
         "version": version,
         "champion_version": blessing["champion_version"],
+        "champions_set_by_hand": set_by_hand(run.registry, model_name, by=blessing["evaluated_by"]),
         "metric": metric,
         "metrics": brief,
         "rows": blessing["rows"],

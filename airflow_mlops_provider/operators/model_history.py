@@ -9,13 +9,14 @@ from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.names import check_model_name
 from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from airflow_mlops_provider.operators.base import MLOpsOperator
+from airflow_mlops_provider.operators.effects import actor_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
 class ModelHistoryOperator(MLOpsOperator):
-    """Read a model's ledger.
+    """Read a model's ledger, after what was left undone or done by hand in MLflow is entered in it.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ class ModelHistoryOperator(MLOpsOperator):
     def perform(self, context: Context) -> dict[str, Any]:
         """Read and log the tables."""
         check_model_name(self.model_name)
-        history = MlflowHook(self.mlflow_conn_id).get_model_history(self.model_name)
+        history = MlflowHook(self.mlflow_conn_id).get_model_history(self.model_name, by=actor_of(context))
         for one in history["reigns"][-self.last :]:
             self.log.info(
                 "version %s  %s to %s  %s by %s: %s",

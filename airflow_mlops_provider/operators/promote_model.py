@@ -36,9 +36,11 @@ class PromoteModelOperator(MLOpsOperator):
 
     Notes
     -----
-    XCom: ``passed, reasons, model_name, version, changed, previous_champion, verdict, model_version_url``. When the
-    champion changed, an asset event on ``mlflow://models/<model_name>`` and on
+    XCom: ``passed, reasons, model_name, version, changed, superseded_by, previous_champion, champions_set_by_hand,
+    verdict, model_version_url``. When the champion changed, an asset event on ``mlflow://models/<model_name>`` and on
     ``mlflow://models/<model_name>@champion`` says so. Promoting the champion again changes nothing and passes.
+    ``champions_set_by_hand`` has versions that this task found to be champion by no task of this package; they are
+    entered in the ledger. A version that somebody went back from since its evaluation must be evaluated again.
 
     Examples
     --------
@@ -57,6 +59,7 @@ class PromoteModelOperator(MLOpsOperator):
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Promote, or say why not."""
+        from airflow_mlops_provider.registry.champion import set_by_hand
         from airflow_mlops_provider.registry.promotion import promote, version_to_promote
         from airflow_mlops_provider.registry.versions import CHAMPION
 
@@ -64,7 +67,9 @@ class PromoteModelOperator(MLOpsOperator):
         op = op_of(context, self.model_name)
         with MlflowHook(self.mlflow_conn_id).open() as registry:
             version = version_to_promote(registry, self.model_name, self.version, op=op)
-            outcome = promote(registry, version, promoted_by=actor_of(context), now=now_text(), op=op)
+            actor = actor_of(context)
+            outcome = promote(registry, version, promoted_by=actor, now=now_text(), op=op)
+            by_hand = set_by_hand(registry, self.model_name, by=actor)
             url = registry.version_url(model_name=self.model_name, version=version.version)
         result = {
             "passed": outcome.promoted,
@@ -75,6 +80,7 @@ class PromoteModelOperator(MLOpsOperator):
             "changed": outcome.changed,
             "superseded_by": outcome.superseded_by,
             "previous_champion": outcome.previous,
+            "champions_set_by_hand": by_hand,
             "verdict": outcome.verdict,
             "model_version_url": url,
         }

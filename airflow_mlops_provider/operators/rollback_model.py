@@ -49,8 +49,8 @@ class RollbackModelOperator(MLOpsOperator):
 
     Notes
     -----
-    XCom: ``model_name, version, previous_champion, changed, reason, passed_over, model_version_url``. When the champion
-    changed, an asset event on ``mlflow://models/<model_name>@champion`` says so.
+    XCom: ``model_name, version, previous_champion, champions_set_by_hand, changed, reason, passed_over,
+    model_version_url``. When the champion changed, an asset event on ``mlflow://models/<model_name>@champion`` says so.
 
     Examples
     --------
@@ -94,6 +94,7 @@ class RollbackModelOperator(MLOpsOperator):
 
     def perform(self, context: Context) -> dict[str, Any]:
         """Choose, prove, move."""
+        from airflow_mlops_provider.registry.champion import set_by_hand
         from airflow_mlops_provider.registry.rollback import roll_back
         from airflow_mlops_provider.registry.trial import Loading, TrialLimits
 
@@ -113,6 +114,7 @@ class RollbackModelOperator(MLOpsOperator):
                 op=op_of(context, self.model_name),
                 loading=Loading(trusted_types=self.trusted_types, allow_pickle=self.allow_pickle, limits=limits),
             )
+            by_hand = set_by_hand(registry, self.model_name, by=actor_of(context))
             url = registry.version_url(model_name=self.model_name, version=outcome.version)
         for one in outcome.passed_over:
             self.log.warning("Passed over: %s", one)
@@ -129,6 +131,7 @@ class RollbackModelOperator(MLOpsOperator):
             "model_name": self.model_name,
             "version": outcome.version,
             "previous_champion": outcome.previous,
+            "champions_set_by_hand": by_hand,
             "changed": outcome.changed,
             "reason": self.reason[:500],
             "passed_over": [one[:300] for one in outcome.passed_over],

@@ -1,16 +1,20 @@
 """Which version an operator works with: the named one or the one under an alias, the champion as the ledger has it.
 
 The alias ``champion`` is a picture of the ledger, and between an entry and the move of the alias it is an old one. Who
-only reads looks through it here and changes nothing; who writes settles both with
-:func:`~airflow_mlops_provider.registry.ledger.settle`.
+reads looks through it here, and finishes a move that it finds half done; what a person did in MLflow counts here, and
+is entered by the next task that decides, with :func:`~airflow_mlops_provider.registry.ledger.settle`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.registry.ledger import look, read_history, taken_away, what_is_gone
+from airflow_mlops_provider.core.ledger import History
+from airflow_mlops_provider.registry.ledger import is_under_way, look, noticed_by, read_history, settle
+from airflow_mlops_provider.registry.presence import taken_away, what_is_gone
 from airflow_mlops_provider.registry.versions import CHAMPION, Version, by_alias, by_number
 
 if TYPE_CHECKING:
@@ -37,11 +41,26 @@ def champion_of(registry: Registry, model_name: str) -> Version | None:
         gone = what_is_gone(registry, model_name, head)
         if gone is not None:
             raise InputError(gone)
-        if claims and (alias is None or history.was_champion(alias)):
+        if is_under_way(history, alias, claims):
+            if alias != head.version:
+                settled_history(registry, model_name, by={"by": "a reader"})
             return by_number(registry, model_name, head.version)
         if alias is None:
             raise InputError(taken_away(registry, model_name, head))
     return None if alias is None else by_number(registry, model_name, alias)
+
+
+def settled_history(registry: Registry, model_name: str, *, by: Mapping[str, str]) -> History:
+    """Return the ledger after the alias and it were made equal, or as it is where the account may only read."""
+    from mlflow.exceptions import MlflowException
+
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        return settle(registry, model_name, by=by, now=now, dangling=True).history
+    except MlflowException as error:
+        if error.error_code != "PERMISSION_DENIED":
+            raise
+        return read_history(registry, model_name)
 
 
 def find(registry: Registry, model_name: str, alias: str) -> Version | None:
@@ -70,8 +89,11 @@ def resolve(registry: Registry, model_name: str, version: str | int | None, *, a
 
 def known_manifest(registry: Registry, version: Version) -> str | None:
     """Return the hash of the files' list that the ledger keeps of a version, or None where it keeps none."""
-    entries = reversed(read_history(registry, version.model_name).entries)
-    subjects = (one.subject for one in entries if one.subject is not None)
-    return next(
-        (one.manifest_sha256 for one in subjects if one.is_same_as(version.reference()) and one.manifest_sha256), None
-    )
+    return read_history(registry, version.model_name).manifest_of(version.reference())
+
+
+def set_by_hand(registry: Registry, model_name: str, *, by: Mapping[str, str]) -> list[str]:
+    """Return the champions set outside of this package that a task noticed, in this try or an earlier one."""
+    who = noticed_by(by)
+    entries = read_history(registry, model_name).entries
+    return [one.subject.version for one in entries if one.kind == "adopt" and one.subject and one.by == who]

@@ -7,9 +7,10 @@ decides which version deserves to be champion, and nothing here deletes a versio
 An alias that differs from the ledger has one of two causes: work that is under way or was killed, or a person in the
 MLflow UI. Whoever is about to make them differ first leaves a claim, a tag of the registered model, and takes it away
 when both agree again. Without a claim, or when the alias names a version that was never champion, it was a person, and
-what they did is entered as ``adopt``. Two things are out of reach: a person who goes back to an earlier champion while
-the claim of a killed task is still there (an hour at most after somebody looked) is taken for that task and put right;
-and a request that MLflow carries out after its sender gave it up is taken for a person.
+what they did is entered as ``adopt``. Three things are out of reach: a person who goes back to an earlier champion
+while the claim of a killed task is still there (an hour at most after somebody looked) is taken for that task and put
+right; a request that MLflow carries out after its sender gave it up is taken for a person; and so is a task that was
+frozen for over an hour before it moved the alias, wakes, and is killed in the second before it looks again.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
 from airflow_mlops_provider.core.ledger import History
 from airflow_mlops_provider.core.ledger_entry import MOVES, Draft, Entry, VersionRef
 from airflow_mlops_provider.core.op_key import derived_key
-from airflow_mlops_provider.registry.ledger_claims import PREFIX, Claim, sweep
+from airflow_mlops_provider.registry.ledger_claims import PREFIX, Claim, explains, sweep
 from airflow_mlops_provider.registry.ledger_store import Book, append, patiently, read_book
-from airflow_mlops_provider.registry.versions import CHAMPION, from_mlflow
+from airflow_mlops_provider.registry.presence import reference, taken_away, what_is_gone
+from airflow_mlops_provider.registry.versions import CHAMPION
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.session import Registry
@@ -106,7 +108,7 @@ def enter(
     OutageError
         MLflow failed. Whether the entry is there is found by the same call with the same key.
     """
-    claim = Claim(registry=registry, model_name=model_name)
+    claim = Claim(registry=registry, model_name=model_name, op=op)
     for race in range(MAX_RACES):
         book = read_book(registry, model_name)
         entry = book.history.find(op)
@@ -172,9 +174,12 @@ def _settle(
         if gone is not None and not dangling:
             raise InputError(gone)
         if gone is not None or alias == (None if head is None else head.version):
-            sweep(registry, model_name, claims)
+            sweep(registry, model_name, claims, book.history)
             return Standing(history=book.history, noticed=tuple(noticed))
-        if head is not None and claims and (alias is None or book.history.was_champion(alias)):
+        # Somebody with a fast clock may have taken this task's own claim for a dead one.
+        mine = {claim.key: ""} if claim.lies else {}
+        if head is not None and is_under_way(book.history, alias, {**claims, **mine}):
+            claim.lies = claim.key in claims
             claim.leave()
             _set_alias(registry, model_name, head.version)
             _stand_back(book.history.tip, min(race, 3))
@@ -203,10 +208,10 @@ def _adopt(registry: Registry, book: Book, alias: str, *, by: Mapping[str, str],
     before = history.champion
     draft = Draft(
         kind="adopt",
-        by={"noticed_by": "", **by},
+        by=noticed_by(by),
         at=now,
         reason="was champion when the ledger began" if not history.entries else "alias set outside of this package",
-        subject=subject,
+        subject=replace(subject, manifest_sha256=history.manifest_of(subject)),
     )
     op = derived_key("adopt", book.model_name, history.tip, alias)
     if not append(registry, book, draft, op=op):
@@ -220,60 +225,14 @@ def _adopt(registry: Registry, book: Book, alias: str, *, by: Mapping[str, str],
     return history.next_entry(draft, op=op)
 
 
-def reference(registry: Registry, model_name: str, version: str) -> VersionRef | None:
-    """Return what the ledger keeps of a version, or None when there is no such version."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        found = patiently(registry, lambda: registry.client.get_model_version(model_name, version))
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise
-    return from_mlflow(found).reference()
+def noticed_by(by: Mapping[str, str]) -> dict[str, str]:
+    """Return what an entry says of who noticed a person's work: not who did it, which MLflow does not tell."""
+    return {"noticed_by": "/".join(by.values())}
 
 
-def require_there(registry: Registry, model_name: str, subject: VersionRef) -> None:
-    """Refuse to make a version champion that was deleted after it was chosen.
-
-    Raises
-    ------
-    InputError
-        It is gone.
-    """
-    there = reference(registry, model_name, subject.version)
-    if there is None or not there.is_same_as(subject):
-        raise InputError(
-            f"Version {subject.version} of model {model_name!r} was deleted from {registry.server.uri} while it was "
-            "about to become champion; nothing was changed. Hint: choose another one."
-        )
-
-
-def what_is_gone(registry: Registry, model_name: str, head: VersionRef) -> str | None:
-    """Return what an error says of a champion whose version is not there any more; None while it is."""
-    there = reference(registry, model_name, head.version)
-    where = f"Version {head.version} of model {model_name!r}, the champion by its ledger,"
-    if there is None:
-        return (
-            f"{where} was deleted from {registry.server.uri}. Hint: choose another one with "
-            "RollbackModelOperator(to_version=...)."
-        )
-    if not there.is_same_as(head):
-        return (
-            f"{where} is another one now: the model was deleted from {registry.server.uri} and made anew. "
-            f"Hint: rename MLflow's experiment '__mlops_ledger__.{model_name}' to begin a new ledger."
-        )
-    return None
-
-
-def taken_away(registry: Registry, model_name: str, head: VersionRef | None) -> str:
-    """Return what an error says of a champion whose alias is not there any more."""
-    version = "none" if head is None else head.version
-    return (
-        f"The alias {CHAMPION!r} of model {model_name!r} was taken away at {registry.server.uri}, while by its ledger "
-        f"the champion is version {version}. Hint: set it again in MLflow, or choose one with "
-        "RollbackModelOperator(to_version=...)."
-    )
+def is_under_way(history: History, alias: str | None, claims: Mapping[str, str]) -> bool:
+    """Tell whether an alias is not where the ledger says because a task is moving it, or died before it could."""
+    return explains(claims.values(), history) and (alias is None or history.was_champion(alias))
 
 
 def look(registry: Registry, model_name: str) -> tuple[str | None, dict[str, str]]:

@@ -1,7 +1,9 @@
 """Claims: marks on a registered model that its champion is being moved, so that nobody takes it for a person's work.
 
-They decide nothing and lock nothing. A claim that a dead task left lies there until somebody has put right what the
-task left undone, and is then taken away when it is an hour old.
+They decide nothing and lock nothing. A claim names the entry it was left for, and explains nothing before that entry is
+in the ledger. One that a dead task left lies there until somebody has put right what the task left undone, and is then
+taken away when it is an hour old; one whose entry never came, after a week. Clocks differ between workers, so who
+claims does not rely on it: it knows its own claim, and leaves it again when somebody with a fast clock took it away.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_mlops_provider.core.ledger import History
 from airflow_mlops_provider.registry.ledger_store import patiently
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ log = logging.getLogger(__name__)
 PREFIX = "mlops.ledger.claim."
 # Airflow gives up a task that was silent for 5 minutes, so a claim this old has no living owner.
 CLAIM_SECONDS = 3600
+# Without its entry it does no harm, and its owner may be waiting for a retry.
+CLAIM_WITHOUT_ENTRY_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,20 +42,23 @@ class Claim:
         An open session.
     model_name : str
         Whose champion.
+    op : str, default ""
+        Key of the entry that is about to be made; "" when the alias is only made to follow.
     """
 
     registry: Registry
     model_name: str
+    op: str = ""
     key: str = field(default_factory=lambda: PREFIX + secrets.token_hex(8))
     lies: bool = False
 
     def leave(self) -> None:
         """Mark the model, before its ledger and its alias come to differ."""
         if not self.lies:
-            since = str(int(time.time()))
+            text = f"{int(time.time())} {self.op}".rstrip()
             patiently(
                 self.registry,
-                lambda: self.registry.client.set_registered_model_tag(self.model_name, self.key, since),
+                lambda: self.registry.client.set_registered_model_tag(self.model_name, self.key, text),
             )
             self.lies = True
 
@@ -61,10 +69,18 @@ class Claim:
             self.lies = False
 
 
-def sweep(registry: Registry, model_name: str, claims: Mapping[str, str]) -> None:
+def explains(claims: Iterable[str], history: History) -> bool:
+    """Tell whether a claim of these may be why the alias is not yet what the ledger says."""
+    ops = [text.partition(" ")[2] for text in claims]
+    return any(not op or history.find(op) is not None for op in ops)
+
+
+def sweep(registry: Registry, model_name: str, claims: Mapping[str, str], history: History) -> None:
     """Take away the claims of tasks that are dead for certain, now that alias and ledger agree."""
-    for key, since in claims.items():
-        if since.isdigit() and time.time() - int(since) > CLAIM_SECONDS:
+    for key, text in claims.items():
+        since, _, op = text.partition(" ")
+        waits = CLAIM_WITHOUT_ENTRY_SECONDS if op and history.find(op) is None else CLAIM_SECONDS
+        if since.isdigit() and time.time() - int(since) > waits:
             _remove(registry, model_name, key)
 
 

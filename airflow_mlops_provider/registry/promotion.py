@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.ledger import History
 from airflow_mlops_provider.core.ledger_entry import Draft, Entry, VersionRef
+from airflow_mlops_provider.registry.adoption import OP_TAG, point_challenger
 from airflow_mlops_provider.registry.blessings import read_blessing
 from airflow_mlops_provider.registry.champion import resolve
-from airflow_mlops_provider.registry.ledger import enter, read_history, require_there, settle
+from airflow_mlops_provider.registry.ledger import enter, read_history, settle
 from airflow_mlops_provider.registry.model_files import fetched, verified_manifest
-from airflow_mlops_provider.registry.versions import CHALLENGER, Version, by_number
+from airflow_mlops_provider.registry.presence import require_there
+from airflow_mlops_provider.registry.versions import CHALLENGER, Version, by_number, newest
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.session import Registry
@@ -39,9 +41,9 @@ class Promotion:
     verdict : str or None
         Of its blessing; None when it was never evaluated.
     changed : bool
-        False when it was champion already, before any try of this task, or was, by an earlier try, and is no longer.
+        False when it was champion already, before any try of this task, or is no longer.
     superseded_by : str or None
-        Version that replaced it since, when an earlier try of this task had promoted it.
+        Version that replaced it since this task, in this try or an earlier one, had promoted it.
     """
 
     promoted: bool
@@ -71,8 +73,8 @@ def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, s
     Returns
     -------
     Promotion
-        ``promoted`` is False when there is no blessing, it is negative, or it was made against a champion that is not
-        the present one.
+        ``promoted`` is False when there is no blessing, it is negative, it was made against a champion that is not the
+        present one, or somebody went back from the version since it was made.
 
     Raises
     ------
@@ -85,14 +87,10 @@ def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, s
     done = history.find(op)
     champion = history.champion
     if done is not None and done.kind == "promote":
-        if champion is not None and not champion.is_same_as(version.reference()):
-            # It is history by now: to announce it would tell of a champion that is none.
-            return replace(_promoted(done, verdict), changed=False, superseded_by=champion.version)
-        _finish(registry, version, done)
-        return _promoted(done, verdict)
+        return _promoted(registry, version, done, champion, verdict)
     if champion is not None and champion.is_same_as(version.reference()):
         return _already(history, verdict)
-    reasons = _objections(blessing, champion, version)
+    reasons = _objections(blessing, history, version)
     if blessing is None or reasons:
         return Promotion(promoted=False, reasons=reasons, previous=_number(champion), verdict=verdict, changed=False)
     subject = version.reference(_proven(registry, version, blessing))
@@ -100,22 +98,21 @@ def promote(registry: Registry, version: Version, *, promoted_by: Mapping[str, s
 
     def decide(now_seen: History) -> Draft | None:
         # Whoever was faster may have made another one champion: then the verdict is about a contest of yesterday.
-        seen.append(_objections(blessing, now_seen.champion, version))
+        seen.append(_objections(blessing, now_seen, version))
         require_there(registry, version.model_name, subject)
         reason = f"{verdict}, against champion {blessing['champion_version'] or 'none'}"
         return None if seen[-1] else Draft(kind="promote", by=promoted_by, at=now, reason=reason, subject=subject)
 
     entry = enter(registry, version.model_name, op=op, decide=decide, by=promoted_by, now=now)
+    history = settle(registry, version.model_name, by=promoted_by, now=now).history
+    champion = history.champion
     if entry is None:
-        history = settle(registry, version.model_name, by=promoted_by, now=now).history
-        champion = history.champion
         if champion is not None and champion.is_same_as(version.reference()):
             # Another DAG run promoted the same version at the same time.
             return _already(history, verdict)
         reasons = tuple(f"superseded: {one}" for one in seen[-1])
         return Promotion(promoted=False, reasons=reasons, previous=_number(champion), verdict=verdict, changed=False)
-    _finish(registry, version, entry)
-    return _promoted(entry, verdict)
+    return _promoted(registry, version, entry, champion, verdict)
 
 
 def version_to_promote(registry: Registry, model_name: str, wanted: str | int | None, *, op: str) -> Version:
@@ -133,8 +130,15 @@ def version_to_promote(registry: Registry, model_name: str, wanted: str | int | 
     return resolve(registry, model_name, wanted, alias=CHALLENGER)
 
 
-def _promoted(entry: Entry, verdict: str | None) -> Promotion:
-    return Promotion(promoted=True, reasons=(), previous=_number(entry.previous), verdict=verdict, changed=True)
+def _promoted(
+    registry: Registry, version: Version, entry: Entry, champion: VersionRef | None, verdict: str | None
+) -> Promotion:
+    outcome = Promotion(promoted=True, reasons=(), previous=_number(entry.previous), verdict=verdict, changed=True)
+    if champion is not None and not champion.is_same_as(version.reference()):
+        # It is history by now: to announce it would tell of a champion that is none.
+        return replace(outcome, changed=False, superseded_by=champion.version)
+    _finish(registry, version, entry)
+    return outcome
 
 
 def _already(history: History, verdict: str | None) -> Promotion:
@@ -169,18 +173,29 @@ def _finish(registry: Registry, version: Version, entry: Entry) -> None:
         aliases = client.get_registered_model(version.model_name).aliases or {}
         if str(aliases.get(CHALLENGER)) == version.version:
             client.delete_registered_model_alias(version.model_name, CHALLENGER)
+            # A training may have named its version between the look and the deletion.
+            latest = newest(registry, version.model_name)
+            if latest is not None and int(latest.version) > int(version.version) and OP_TAG in latest.tags:
+                point_challenger(registry, latest)
 
 
-def _objections(blessing: Mapping[str, Any] | None, champion: VersionRef | None, version: Version) -> tuple[str, ...]:
+def _objections(blessing: Mapping[str, Any] | None, history: History, version: Version) -> tuple[str, ...]:
     if blessing is None:
         return (f"{version.label} was never evaluated: run EvaluateModelOperator first",)
     if not blessing["passed"]:
         return (f"{version.label} is not blessed: {'; '.join(blessing['reasons'])}",)
-    present = _number(champion)
+    present = _number(history.champion)
     if blessing["champion_version"] != present:
         return (
             f"{version.label} was evaluated against champion {blessing['champion_version'] or 'none'}, "
             f"but the champion is {present or 'none'} now: evaluate it again",
+        )
+    # A verdict older than the rollback would let a late promotion undo what a person did in an emergency.
+    left = history.left(version.reference(), after=int(blessing.get("ledger_entries", 0)))
+    if left is not None:
+        return (
+            f"{version.label} was champion, and was left for another since it was evaluated ({left.kind}: "
+            f"{left.reason!r}): evaluate it again",
         )
     if not blessing.get("manifest_sha256"):
         return (f"{version.label} was evaluated without a check of its files: evaluate it again",)

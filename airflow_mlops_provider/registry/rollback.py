@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from airflow_mlops_provider.core.errors import InputError, OutageError
 from airflow_mlops_provider.core.ledger import History
 from airflow_mlops_provider.core.ledger_entry import MOVES, Draft, Entry, VersionRef
-from airflow_mlops_provider.registry.ledger import enter, read_history, reference, require_there, settle
+from airflow_mlops_provider.registry.ledger import enter, read_history, settle
 from airflow_mlops_provider.registry.model_files import fetched, verified_manifest
+from airflow_mlops_provider.registry.presence import begin_anew, reference, require_there
 from airflow_mlops_provider.registry.trial import Loading, try_model
 from airflow_mlops_provider.registry.versions import by_number
 
@@ -147,13 +148,13 @@ def _choose(
         if known is not None and _was_only_rejected(history, known):
             raise InputError(
                 f"Version {to_version} of model {model_name!r} was never champion, and its evaluation rejected it. "
-                "Hint: a rollback passes no gates; name an earlier champion, or evaluate the version anew."
+                "Hint: a rollback passes no gates; name an earlier champion, or have this one evaluated and promoted."
             )
-        return _proven(registry, model_name, to_version, known, loading), []
+        return _proven(registry, model_name, to_version, known, history, loading), []
     passed_over: list[str] = []
     for one in history.rollback_targets():
         try:
-            return _proven(registry, model_name, one.version, one, loading), passed_over
+            return _proven(registry, model_name, one.version, one, history, loading), passed_over
         except InputError as error:
             log.warning("Passed over: %s", error)
             passed_over.append(str(error))
@@ -174,12 +175,17 @@ def _was_only_rejected(history: History, subject: VersionRef) -> bool:
     return "reject" in kinds and not MOVES.intersection(kinds)
 
 
-def _proven(registry: Registry, model_name: str, number: str, known: VersionRef | None, loading: Loading) -> VersionRef:
+def _proven(
+    registry: Registry, model_name: str, number: str, known: VersionRef | None, history: History, loading: Loading
+) -> VersionRef:
     version = by_number(registry, model_name, number)
     if known is not None and not version.reference().is_same_as(known):
-        raise InputError(f"{version.label} is another one than the ledger knows: the model was deleted and made anew.")
+        raise InputError(
+            f"{version.title} is another one than the ledger knows: the model was deleted and made anew. "
+            f"Hint: {begin_anew(model_name)}."
+        )
     with fetched(registry, version) as directory:
-        expected = None if known is None else known.manifest_sha256
+        expected = history.manifest_of(version.reference())
         manifest = verified_manifest(registry, version, directory, expected_sha256=expected)
         try_model(directory, where=version.title, loading=loading)
     return version.reference(manifest.sha256)

@@ -26,8 +26,9 @@ from mlflow.exceptions import MlflowException
 from airflow_mlops_provider.core.errors import OutageError
 from airflow_mlops_provider.core.ledger import History
 from airflow_mlops_provider.core.ledger_entry import Draft
-from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history, reference, settle
+from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history, settle
 from airflow_mlops_provider.registry.ledger_claims import PREFIX
+from airflow_mlops_provider.registry.presence import reference
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
 
 VERSIONS = 6

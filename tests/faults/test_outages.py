@@ -20,11 +20,12 @@ from airflow_mlops_provider.core.errors import OutageError
 from airflow_mlops_provider.core.ledger_entry import Draft
 from airflow_mlops_provider.operators.train_model import TrainModelOperator
 from airflow_mlops_provider.registry.adoption import DUPLICATE_TAG, Effect, register
-from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history, reference, settle
+from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history, settle
 from airflow_mlops_provider.registry.ledger_claims import PREFIX
 from airflow_mlops_provider.registry.ledger_store import read_book
 from airflow_mlops_provider.registry.manifest import manifest_of
 from airflow_mlops_provider.registry.model_files import fetched, verified_manifest
+from airflow_mlops_provider.registry.presence import reference
 from airflow_mlops_provider.registry.session import TrackingServer, open_registry
 from airflow_mlops_provider.registry.versions import by_number
 from tests.faults.proxy import FaultyProxy, Mode, faulty_proxy

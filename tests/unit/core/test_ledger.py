@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -186,3 +187,21 @@ def test_a_move_must_say_which_version_it_makes_champion(kind: Any) -> None:
 def test_a_kind_nobody_knows_is_refused_before_it_is_entered() -> None:
     with pytest.raises(InputError, match="kind of a ledger entry"):
         Draft(kind="crown", by={}, at="t")  # type: ignore[arg-type]
+
+
+def test_the_hash_of_a_versions_files_is_the_last_one_proven() -> None:
+    proven, again = replace(ref(1), manifest_sha256="a"), replace(ref(1), manifest_sha256="b")
+    drafts = [replace(draft("promote"), subject=one) for one in (proven, ref(2), again)] + [draft("adopt", 1)]
+    history = replay(texts_of(drafts))
+    assert history.manifest_of(ref(1)) == "b"
+    assert history.manifest_of(ref(2)) is None
+    assert history.manifest_of(VersionRef(version="1", created_ms=7)) is None
+
+
+@pytest.mark.parametrize(("kind", "leaves"), [("rollback", True), ("adopt", True), ("promote", False)])
+def test_who_went_back_from_a_version_is_found_when_it_was_after_a_number(kind: str, leaves: bool) -> None:
+    history = replay(texts_of([draft("promote", 1), draft("promote", 2), draft(kind, 1)]))
+    left = history.left(ref(2), after=2)
+    assert (left is not None) is leaves
+    assert history.left(ref(2), after=3) is None
+    assert history.left(ref(3), after=0) is None

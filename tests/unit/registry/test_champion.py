@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.ledger_entry import Draft
-from airflow_mlops_provider.registry.champion import champion_of, known_manifest, resolve
-from airflow_mlops_provider.registry.ledger import enter, reference
+from airflow_mlops_provider.registry.champion import (
+    champion_of,
+    known_manifest,
+    resolve,
+    set_by_hand,
+    settled_history,
+)
+from airflow_mlops_provider.registry.ledger import enter, read_history
 from airflow_mlops_provider.registry.ledger_claims import Claim
+from airflow_mlops_provider.registry.presence import reference
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
 from airflow_mlops_provider.registry.versions import CHALLENGER, CHAMPION, by_number
 
@@ -56,18 +65,47 @@ def test_a_model_that_is_not_there_and_one_without_a_champion_have_none(registry
         resolve(registry, model_name, None, alias=CHAMPION)
 
 
-def test_a_move_whose_task_was_killed_before_the_alias_counts(registry: Registry, name: str) -> None:
+def alias(registry: Registry, name: str) -> str | None:
+    number = registry.client.get_registered_model(name).aliases.get(CHAMPION)
+    return None if number is None else str(number)
+
+
+def test_a_move_whose_task_was_killed_before_the_alias_counts_and_is_finished(registry: Registry, name: str) -> None:
     Claim(registry=registry, model_name=name).leave()
     registry.client.set_registered_model_alias(name, CHAMPION, "1")
-    assert number_of(registry, name) == "2"
+    assert (number_of(registry, name), alias(registry, name)) == ("2", "2")
     registry.client.delete_registered_model_alias(name, CHAMPION)
-    assert number_of(registry, name) == "2"
+    assert (number_of(registry, name), alias(registry, name)) == ("2", "2")
+
+
+def test_an_account_that_may_only_read_reads_the_ledger(
+    registry: Registry, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise MlflowException("Permission denied", PERMISSION_DENIED)
+
+    Claim(registry=registry, model_name=name).leave()
+    registry.client.set_registered_model_alias(name, CHAMPION, "1")
+    monkeypatch.setattr(registry.client, "set_registered_model_tag", refuse)
+    assert (number_of(registry, name), alias(registry, name)) == ("2", "1")
+
+
+def test_the_history_knows_what_a_person_did_and_that_it_was_a_person(registry: Registry, name: str) -> None:
+    registry.client.set_registered_model_alias(name, CHAMPION, "1")
+    actor = {"dag_id": "churn", "run_id": "r", "task_id": "history"}
+    history = settled_history(registry, name, by=actor)
+    assert [one.kind for one in history.entries] == ["promote", "promote", "adopt"]
+    assert set_by_hand(registry, name, by=actor) == ["1"]
+    assert set_by_hand(registry, name, by={"dag_id": "another"}) == []
+    registry.client.delete_model_version(name, "1")
+    assert settled_history(registry, name, by=actor) == history
 
 
 def test_an_alias_that_somebody_set_counts_and_nothing_is_written(registry: Registry, name: str) -> None:
     registry.client.set_registered_model_alias(name, CHAMPION, "1")
     assert number_of(registry, name) == "1"
-    assert str(registry.client.get_registered_model(name).aliases[CHAMPION]) == "1"
+    assert alias(registry, name) == "1"
+    assert len(read_history(registry, name).entries) == 2
 
 
 def test_a_champion_that_was_deleted_or_lost_its_alias_is_told_and_never_taken_for_none(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from mlflow.exceptions import MlflowException
 from airflow_mlops_provider.core.errors import InputError, OutageError
 from airflow_mlops_provider.core.ledger import History
 from airflow_mlops_provider.core.ledger_entry import Draft, Entry
-from airflow_mlops_provider.registry import ledger, ledger_store
-from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history, reference, settle
+from airflow_mlops_provider.registry import ledger, ledger_claims, ledger_store
+from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history, settle
 from airflow_mlops_provider.registry.ledger_claims import CLAIM_SECONDS, PREFIX
+from airflow_mlops_provider.registry.presence import reference
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
 
 BY = {"dag_id": "churn", "run_id": "r1", "task_id": "promote"}
@@ -75,9 +76,9 @@ class Model:
         else:
             self.registry.client.set_registered_model_alias(self.name, CHAMPION, str(version))
 
-    def claim(self, *, seconds_ago: int = 0) -> None:
-        since = str(int(time.time()) - seconds_ago)
-        self.registry.client.set_registered_model_tag(self.name, f"{PREFIX}dead", since)
+    def claim(self, *, seconds_ago: int = 0, op: str = "") -> None:
+        text = f"{int(time.time()) - seconds_ago} {op}".rstrip()
+        self.registry.client.set_registered_model_tag(self.name, f"{PREFIX}dead", text)
 
     @property
     def alias(self) -> str | None:
@@ -223,6 +224,80 @@ def test_a_claim_is_taken_away_when_its_owner_must_be_dead(model: Model) -> None
     model.claim(seconds_ago=CLAIM_SECONDS + 10)
     model.settle()
     assert model.claims == []
+
+
+def test_a_claim_whose_entry_has_not_come_is_kept_and_explains_nothing(model: Model) -> None:
+    model.move(1)
+    model.move(2)
+    model.claim(seconds_ago=CLAIM_SECONDS + 10, op="waits for its retry")
+    model.settle()
+    assert len(model.claims) == 1
+    model.by_hand(1)
+    assert [one.kind for one in model.settle().noticed] == ["adopt"]
+    model.move(3, op="waits for its retry")
+    assert (model.alias, model.claims) == ("3", [])
+
+
+def sweeps_all(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody whose clock is weeks ahead looks."""
+    with monkeypatch.context() as ahead:
+        ahead.setattr(ledger_claims.time, "time", lambda now=time.time: now() + 40 * 24 * 3600)
+        model.settle()
+
+
+@pytest.mark.parametrize("moment", ["append", "_set_alias"])
+def test_a_worker_whose_clock_is_ahead_does_not_undo_a_promotion_under_way(
+    model: Model, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    model.move(1)
+    call, looked = getattr(ledger, moment), []
+
+    def late(*args: Any, **kwargs: Any) -> Any:
+        if not looked:
+            looked.append(True)
+            sweeps_all(model, monkeypatch)
+        return call(*args, **kwargs)
+
+    monkeypatch.setattr(ledger, moment, late)
+    model.move(2)
+    assert (model.alias, model.lines, model.claims) == ("2", [("promote", "1"), ("promote", "2")], [])
+
+
+def test_a_task_frozen_before_the_alias_until_its_claim_was_taken_away_changes_nothing(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.move(1)
+    set_alias, frozen = ledger._set_alias, []
+
+    def wakes_late(*args: Any) -> None:
+        if not frozen:
+            frozen.append(True)
+            model.move(2, op="its retry has the same key")
+            model.move(3)
+            sweeps_all(model, monkeypatch)
+        set_alias(*args)
+
+    monkeypatch.setattr(ledger, "_set_alias", wakes_late)
+    model.move(2, op="its retry has the same key")
+    assert (model.alias, model.claims) == ("3", [])
+    assert model.lines == [("promote", "1"), ("promote", "2"), ("promote", "3")]
+
+
+def test_what_a_person_did_is_not_told_as_the_work_of_the_task_that_noticed_it(model: Model) -> None:
+    model.move(1)
+    model.by_hand(2)
+    (noticed,) = model.settle().noticed
+    assert noticed.by == {"noticed_by": "churn/r1/promote"}
+
+
+def test_a_champion_set_by_hand_keeps_the_hash_of_its_files(model: Model) -> None:
+    subject = replace(reference(model.registry, model.name, "1"), manifest_sha256="f" * 64)
+    draft = Draft(kind="promote", by=BY, at=NOW, subject=subject)
+    enter(model.registry, model.name, op="proven", decide=lambda _: draft, by=BY, now=NOW)
+    model.move(2)
+    model.by_hand(1)
+    (noticed,) = model.settle().noticed
+    assert noticed.subject == subject
 
 
 def test_a_deleted_champion_stops_everything(model: Model) -> None:

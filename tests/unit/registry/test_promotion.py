@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.ledger_entry import Draft
 from airflow_mlops_provider.registry.adoption import Effect, register
 from airflow_mlops_provider.registry.blessings import write_blessing
-from airflow_mlops_provider.registry.ledger import read_history
+from airflow_mlops_provider.registry.ledger import enter, read_history
 from airflow_mlops_provider.registry.model_files import recorded_manifest
 from airflow_mlops_provider.registry.models import log_model
 from airflow_mlops_provider.registry.promotion import promote, version_to_promote
@@ -216,3 +217,79 @@ def test_who_loses_the_race_to_a_promotion_of_the_same_version_has_nothing_left_
     outcome = promoted(registry, version)
     assert (outcome.promoted, outcome.changed, outcome.reasons, outcome.previous) == (True, False, (), "1")
     assert len(read_history(registry, model_name).entries) == 2
+
+
+def back(registry: Registry, name: str, to: str) -> None:
+    subject = by_number(registry, name, to).reference()
+    draft = Draft(kind="rollback", by={}, at=NOW, reason="calls the wrong people", subject=subject)
+    enter(registry, name, op=uuid.uuid4().hex, decide=lambda _: draft, by={}, now=NOW)
+
+
+def by_hand(registry: Registry, name: str, to: str) -> None:
+    registry.client.set_registered_model_alias(name, CHAMPION, to)
+
+
+@pytest.mark.parametrize("leave", [back, by_hand])
+def test_a_version_that_somebody_went_back_from_needs_a_new_evaluation(
+    registry: Registry, model_name: str, leave: Callable[..., None]
+) -> None:
+    promoted(registry, blessed(registry, made(registry, model_name)))
+    version = blessed(registry, made(registry, model_name), champion="1", ledger_entries=1)
+    assert promoted(registry, version).changed
+    leave(registry, model_name, "1")
+    late = promoted(registry, version)
+    assert not late.promoted
+    assert "was left for another since it was evaluated" in late.reasons[0]
+    assert by_alias(registry, model_name, CHAMPION).version == "1"
+    anew = blessed(registry, version, champion="1", ledger_entries=len(read_history(registry, model_name).entries))
+    assert promoted(registry, anew).changed
+
+
+def test_a_person_who_goes_back_while_a_late_promotion_proves_its_files_is_not_overruled(
+    registry: Registry, model_name: str, meanwhile: Callable[..., None]
+) -> None:
+    promoted(registry, blessed(registry, made(registry, model_name)))
+    version = blessed(registry, made(registry, model_name), champion="1", ledger_entries=1)
+
+    def promote_and_go_back() -> None:
+        promoted(registry, version)
+        back(registry, model_name, "1")
+
+    meanwhile(promote_and_go_back)
+    outcome = promoted(registry, version)
+    assert not outcome.promoted
+    assert "superseded: " in outcome.reasons[0]
+    assert by_alias(registry, model_name, CHAMPION).version == "1"
+
+
+def test_a_promotion_that_is_history_before_it_is_told_is_not_announced(
+    registry: Registry, model_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_mlops_provider.registry import promotion
+
+    version, faster = (blessed(registry, made(registry, model_name)) for _ in range(2))
+
+    def enter_and_lose(*arguments: Any, **keywords: Any) -> Any:
+        entry = enter(*arguments, **keywords)
+        monkeypatch.undo()
+        promoted(registry, blessed(registry, faster, champion=version.version))
+        return entry
+
+    monkeypatch.setattr(promotion, "enter", enter_and_lose)
+    outcome = promoted(registry, version)
+    assert (outcome.promoted, outcome.changed, outcome.superseded_by) == (True, False, faster.version)
+
+
+def test_a_challenger_registered_while_the_one_before_is_promoted_keeps_its_alias(
+    registry: Registry, model_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = blessed(registry, made(registry, model_name))
+    delete, later = registry.client.delete_registered_model_alias, []
+
+    def late(*arguments: Any) -> None:
+        later.append(made(registry, model_name))
+        delete(*arguments)
+
+    monkeypatch.setattr(registry.client, "delete_registered_model_alias", late)
+    promoted(registry, version)
+    assert by_alias(registry, model_name, CHALLENGER) == later[0]

@@ -13,7 +13,7 @@ from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.ledger_entry import Draft
 from airflow_mlops_provider.registry import rollback
 from airflow_mlops_provider.registry.adoption import Effect, register
-from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history
+from airflow_mlops_provider.registry.ledger import CHAMPION, enter, read_history, settle
 from airflow_mlops_provider.registry.model_files import recorded_manifest
 from airflow_mlops_provider.registry.models import MODEL_FILE, log_model, write_model
 from airflow_mlops_provider.registry.rollback import Rollback, roll_back
@@ -111,11 +111,16 @@ def test_an_earlier_champion_whose_files_were_changed_is_passed_over(
         back(registry, model_name, to_version="2")
 
 
+@pytest.mark.parametrize("set_by_hand", [False, True])
 def test_files_exchanged_together_with_their_list_are_known_by_the_ledger(
-    registry: Registry, model_name: str, files: Path, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, model_name: str, files: Path, monkeypatch: pytest.MonkeyPatch, set_by_hand: bool
 ) -> None:
     first = champion(registry, model_name, files)
     champion(registry, model_name, files)
+    if set_by_hand:
+        for version in ("1", "2"):
+            registry.client.set_registered_model_alias(model_name, CHAMPION, version)
+            settle(registry, model_name, by={}, now=NOW)
     (location(registry, first) / "requirements.txt").write_text("evil==1")
     from airflow_mlops_provider.registry import model_files
     from airflow_mlops_provider.registry.manifest import manifest_of
