@@ -205,6 +205,8 @@ def test_a_champion_that_moved_between_evaluation_and_promotion_makes_the_blessi
     outcome = run_dag(dag)
     (reason,) = outcome.xcoms["promote_2"]["reasons"]
     assert "was evaluated against champion none, but the champion is 1 now: evaluate it again" in reason
+    assert outcome.xcoms["evaluate_2"]["champions_set_by_hand"] == []
+    assert outcome.xcoms["promote_2"]["champions_set_by_hand"] == ["1"]
     assert by_alias(registry, model_name, CHAMPION).version == "1"
 
 
