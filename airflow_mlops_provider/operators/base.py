@@ -64,8 +64,8 @@ class MLOpsOperator(BaseOperator):
     RejectedError
         The verdict is bad and ``on_reject="fail"``; it is in XCom. Not retried.
     RetryableError
-        MLflow, a database or a store does not answer, or the data changed while they were read or are still being
-        written. Retried as the task's ``retries`` say.
+        MLflow, a database or a store does not answer, or the data changed while they were read. Retried as the task's
+        ``retries`` say.
     """
 
     template_fields: Sequence[str] = ("mlflow_conn_id", "experiment_name")
