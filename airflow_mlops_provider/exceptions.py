@@ -6,7 +6,7 @@
     ├── InvalidInputError         bad data, model, setting or permission: a retry fails again
     └── RejectedError             a bad verdict met ``on_reject="fail"``: a retry gives the same verdict
     RuntimeError
-    └── RetryableError            an outage, or data that moved while being read: a retry may succeed
+    └── RetryableError            an outage, or data that moved or are still being written: a retry may succeed
 """
 
 from __future__ import annotations

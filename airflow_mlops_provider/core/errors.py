@@ -7,6 +7,7 @@
     │   └── NoDataError           there is nothing to read, or not yet
     │       └── NoLabelError      there are labels, of other rows
     ├── DataChangedError          the data moved while it was read; a later call may succeed
+    │   └── UnfinishedDataError   the data is still being written, or its writer was killed and not retried
     └── OutageError               a service did not answer; a later call may succeed
 """
 
@@ -29,6 +30,10 @@ class NoLabelError(NoDataError):
 
 class DataChangedError(MLOpsError):
     """The data changed between two looks at it, so what was read must not be used; trying again may help."""
+
+
+class UnfinishedDataError(DataChangedError):
+    """A part of the data has been begun and is not whole, so none of it must be used; the message names the part."""
 
 
 class OutageError(MLOpsError):

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from airflow_mlops_provider.core.errors import InputError
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
@@ -34,9 +36,9 @@ def hash_rows(table: pa.Table | pa.RecordBatch, *, columns: Sequence[str]) -> Ha
 
     The hash of a row is ``mix(sum over columns of mix(value + seed(name)))`` in 64-bit wrapping arithmetic, ``mix``
     being the finaliser of SplitMix64. It is the same in every process, for every order of columns, batch layout,
-    compression and storage type of the same value: integer, float, boolean and decimal (as float64); plain,
-    large, view and dictionary text; date and timestamp of any unit (UTC where no zone is given); null, NaN and NaT;
-    -0.0 and 0.0. Distinct 64-bit integers, also beyond 2**53, never collide in a single column.
+    compression and storage type of the same value: integer, float, boolean and decimal (as float64, beyond 2**53
+    exactly); plain, large, view and dictionary text; date and timestamp of any unit (UTC where no zone is given);
+    null, NaN and NaT; -0.0 and 0.0. Distinct 64-bit integers, also beyond 2**53, never collide in a single column.
 
     Parameters
     ----------
@@ -137,7 +139,8 @@ def _kind_of(kind: pa.DataType) -> Callable[[Any], Hashes] | None:
     for belongs, hash_kind in (
         (types.is_null, _hash_nulls),
         (lambda t: types.is_integer(t) or types.is_boolean(t), _hash_integers),
-        (lambda t: types.is_floating(t) or types.is_decimal(t), _hash_floats),
+        (types.is_floating, _hash_floats),
+        (types.is_decimal, _hash_decimals),
         (lambda t: types.is_string(t) or types.is_large_string(t) or types.is_string_view(t), _hash_text),
         (lambda t: types.is_binary(t) or types.is_large_binary(t) or types.is_binary_view(t), _hash_text),
         (types.is_fixed_size_binary, _hash_text),
@@ -181,14 +184,41 @@ def _hash_floats(array: pa.Array) -> Hashes:
     import numpy as np
     import pyarrow as pa
 
-    if pa.types.is_decimal(array.type):
-        # The direct cast is one unit in the last place off for some decimals; by text it rounds right.
-        array = array.cast(pa.string())
     values = _numbers_of(array.cast(pa.float64()), np.float64)
     whole = (values == np.floor(values)) & (values >= -(2.0**63)) & (values < 2.0**63)
     integers = np.where(whole, values, 0).astype(np.int64).view(np.uint64)
     hashes = np.where(whole, _tagged(integers, _INTEGER), _tagged(values.view(np.uint64), _FLOAT))
     return np.where(np.isnan(values), np.uint64(_NULL), hashes)
+
+
+def _hash_decimals(array: pa.Array) -> Hashes:
+    """Hash as the float of the same value; those that no float holds, such as long customer numbers, exactly."""
+    import numpy as np
+    import pyarrow as pa
+
+    # The direct cast is one unit in the last place off for some decimals; by text it rounds right.
+    as_float = array.cast(pa.string()).cast(pa.float64())
+    hashes = _hash_floats(as_float)
+    long = np.flatnonzero((np.abs(_numbers_of(as_float, np.float64)) >= 2.0**53) & ~_is_null(array))
+    values = array.take(pa.array(long)).to_pylist()
+    exactly = [_storage_of(value) for value in values]
+    for storage, kind, hash_kind in (
+        (pa.int64(), int, _hash_integers),
+        (pa.uint64(), int, _hash_integers),
+        (pa.float64(), float, _hash_floats),
+        (pa.string(), lambda value: format(value.normalize(), "f"), _hash_text),
+    ):
+        chosen = [number for number, one in enumerate(exactly) if one == str(storage)]
+        if chosen:
+            hashes[long[chosen]] = hash_kind(pa.array([kind(values[number]) for number in chosen], storage))
+    return hashes
+
+
+def _storage_of(value: Decimal) -> str:
+    """Return the Arrow type that holds a decimal exactly, text where no number does."""
+    if value == value.to_integral_value() and -(2**63) <= value < 2**64:
+        return "int64" if value < 2**63 else "uint64"
+    return "double" if float(value) == value else "string"
 
 
 def _hash_text(array: pa.Array) -> Hashes:

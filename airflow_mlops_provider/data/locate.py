@@ -43,7 +43,9 @@ def locate(data: Any, *, access: DataAccess = DEFAULT_ACCESS) -> tuple[str, list
     Raises
     ------
     NoDataError
-        Nothing is there, or not all of it yet.
+        Nothing is there.
+    UnfinishedDataError
+        Some of it is still being written.
     InputError
         Formats are mixed, a file is meant twice, the kind of address cannot be read, the address is not allowed, or the
         storage refuses.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import DataChangedError, InputError, OutageError
@@ -17,11 +20,16 @@ READ_SECONDS = 30
 ATTEMPTS = 5
 
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "404"})
-# Their status is 400 or 403, and a later try may succeed all the same.
+# Their status is mostly 400 or 403, and a later try may succeed all the same.
 _BUSY = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"})
 _REGION = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"})
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"})
-_HTTP_FORBIDDEN, _HTTP_PRECONDITION, _HTTP_CONFLICT, _HTTP_SERVER = 403, 412, 409, 500
+_HTTP_FORBIDDEN, _HTTP_CONFLICT, _HTTP_PRECONDITION, _HTTP_TOO_MANY = 403, 409, 412, 429
+_HTTP_SERVER, _HTTP_NOT_IMPLEMENTED = 500, 501
+# S3 refuses requests whose time is further from its own.
+_MAX_SKEW = timedelta(minutes=15)
+# As botocore begins to say it of a parameter that came later than it did.
+_UNKNOWN_CONDITION = re.compile(r'Unknown parameter in input: "(IfNoneMatch|IfMatch)"')
 
 
 def client_config() -> Config:
@@ -74,10 +82,10 @@ def s3_errors(uri: str, *, state: str = "Nothing was changed.") -> Iterator[None
     DataChangedError
         The object is another one than the one asked for.
     InputError
-        The bucket does not exist, access is denied, credentials are missing, wrong or expired, the region or the
-        endpoint is wrong.
+        The bucket does not exist, access is denied, credentials are missing, wrong or expired, the region, the
+        endpoint or the worker's clock is wrong, the store or boto3 knows no conditional writes.
     OutageError
-        S3 failed or was silent, after all retries.
+        S3 failed, was silent or too busy, after all retries.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -101,18 +109,39 @@ def _of_answer(error: Any, uri: str, state: str) -> Exception:
         return DataChangedError(
             f"{uri} changed while it was in use. Hint: let writers write elsewhere, or try again when they are done."
         )
-    if status >= _HTTP_SERVER or status == _HTTP_CONFLICT or code in _BUSY:
-        return OutageError(f"{uri}: {said} after {ATTEMPTS} tries. {state}")
-    if code in _REGION:
-        return InputError(f"{uri}: {said}. Hint: set the bucket's region in the connection or AWS_REGION.")
-    if code in _EXPIRED:
-        return InputError(f"{uri}: {said}. Hint: renew the session token of the connection.")
-    if status == _HTTP_FORBIDDEN:
+    if status == _HTTP_NOT_IMPLEMENTED:
         return InputError(
-            f"{uri} is refused: {said}. Hint: check the keys and their policy; "
-            "without s3:ListBucket, S3 says the same of a missing key."
+            f"{uri}: {said}: this store cannot do {error.operation_name} as it was asked. "
+            "Hint: outputs need a store with conditional writes (If-None-Match and If-Match), as Amazon S3 has them."
         )
-    return InputError(f"{uri}: {said}. Hint: check the address and the connection.")
+    if status >= _HTTP_SERVER or status in (_HTTP_CONFLICT, _HTTP_TOO_MANY) or code in _BUSY:
+        # Not all of these does botocore try again.
+        tries = int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) + 1
+        return OutageError(f"{uri}: {said}{f' after {tries} tries' if tries > 1 else ''}. {state}")
+    return InputError(
+        f"{uri}{' is refused' if status == _HTTP_FORBIDDEN else ''}: {said}{_advice(error, code, status)}"
+    )
+
+
+def _advice(error: Any, code: str, status: int) -> str:
+    if code in _REGION:
+        return ". Hint: set the bucket's region in the connection or AWS_REGION."
+    if code in _EXPIRED:
+        return ". Hint: renew the session token of the connection."
+    if code == "RequestTimeTooSkewed" or (status == _HTTP_FORBIDDEN and _is_skewed(error)):
+        return ", because this worker's clock is wrong. Hint: set it, and let it be kept by NTP."
+    if status == _HTTP_FORBIDDEN:
+        return ". Hint: check the keys and their policy; without s3:ListBucket, S3 says the same of a missing key."
+    return ". Hint: check the address and the connection."
+
+
+def _is_skewed(error: Any) -> bool:
+    """Tell whether S3's clock says another time; what answers HEAD, the first request of most, has no code for it."""
+    said = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        return abs(parsedate_to_datetime(said) - datetime.now(UTC)) > _MAX_SKEW
+    except (TypeError, ValueError):  # no date, or one without zone
+        return False
 
 
 def _of_client(error: Exception, uri: str, state: str) -> Exception:
@@ -130,4 +159,9 @@ def _of_client(error: Exception, uri: str, state: str) -> Exception:
         return InputError(f"{uri}: no AWS credentials were found. Hint: add an Airflow connection aws_default.")
     if isinstance(error, transient) and "CERTIFICATE_VERIFY_FAILED" not in str(error):
         return OutageError(f"{uri}: S3 does not answer ({kind}). {state}")
+    if isinstance(error, exceptions.ParamValidationError) and (unknown := _UNKNOWN_CONDITION.search(str(error))):
+        return InputError(
+            f"{uri} cannot be written: boto3 on this worker is too old for conditional writes ({unknown[1]}). "
+            "Hint: upgrade boto3 and botocore."
+        )
     return InputError(f"{uri} cannot be reached: {kind}: {str(error)[:300].rstrip('.')}. Hint: check the connection.")

@@ -132,7 +132,7 @@ class QueryRows(DataSource):
         import numpy as np
 
         names = sorted(self.schema().names)
-        hashes = np.concatenate([hash_rows(batch, columns=names) for batch in self.batches()])
+        hashes = np.concatenate([hash_rows(_exact(batch), columns=names) for batch in self.batches()])
         hashes.sort()
         whole = sha256(json.dumps(names).encode())
         whole.update(hashes.astype("<u8").tobytes())
@@ -148,6 +148,15 @@ class QueryRows(DataSource):
     def close(self) -> None:
         """Delete the kept rows."""
         self._folder.cleanup()
+
+
+def _exact(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Give decimals as text, since row hashes take them as float64 and a change of their last digits would be lost."""
+    import pyarrow as pa
+    import pyarrow.types as types
+
+    columns = [column.cast(pa.string()) if types.is_decimal(column.type) else column for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 class _Spool:

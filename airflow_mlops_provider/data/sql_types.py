@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
@@ -16,6 +17,7 @@ from airflow_mlops_provider.data.types import join_types
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_ONE = Decimal(1)
 # In this order, because bool is an Integral and datetime a date.
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (bool, "boolean"),
@@ -40,7 +42,13 @@ _JOINED = MappingProxyType(
 def to_arrow(values: Sequence[Any], *, name: str) -> pa.Array:
     """Give the values of one column an Arrow type.
 
-    Decimals become float64, instants UTC, JSON and whatever else the driver makes of its types text.
+    Integers, and decimals without digits after the point, as of ``NUMERIC(20, 0)``, become int64; where one does not
+    fit, decimal128 or decimal256, as in a Parquet file: ids keep all their digits, up to 76 of them. Decimals with
+    digits after the point, also ``5.00``, become float64, which keeps 15 digits, as do not-a-number and what stands in
+    one column with those. A key with such digits needs a cast to text in the query.
+
+    Instants become UTC. Times of day with a zone, JSON, arrays and whatever else the driver makes of its types become
+    text, the instants in them in UTC, whatever zone the session has.
 
     Parameters
     ----------
@@ -67,7 +75,7 @@ def to_arrow(values: Sequence[Any], *, name: str) -> pa.Array:
     """
     import pyarrow as pa
 
-    kinds = frozenset(_kind_of(kind) for kind in set(map(type, values)) - {type(None)})
+    kinds = frozenset(_kind_in(values, kind) for kind in set(map(type, values)) - {type(None)})
     if not kinds:
         return pa.nulls(len(values))
     if "bytes" in kinds and len(kinds) > 1:
@@ -109,14 +117,38 @@ def _kind_of(kind: type) -> str:
     return next((name for types, name in _KINDS if issubclass(kind, types)), "text")
 
 
+def _kind_in(values: Sequence[Any], kind: type) -> str:
+    """Return the kind of the values of one type; of some types it is the values that tell."""
+    if issubclass(kind, Decimal):
+        return "integer" if all(_is_whole(value) for value in values if isinstance(value, Decimal)) else "float"
+    if issubclass(kind, time) and any(value.tzinfo for value in values if isinstance(value, time)):
+        return "text"  # Arrow has no times with a zone
+    return _kind_of(kind)
+
+
+def _is_whole(value: Decimal) -> bool:
+    """Tell whether a decimal has no digits after the point, by how it is written: a column's type is to stay."""
+    if value.same_quantum(_ONE):
+        return True
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and exponent > 0
+
+
 def _integers(values: Sequence[Any]) -> pa.Array:
     import pyarrow as pa
 
     integers = [None if value is None else int(value) for value in values]
+    for kind in (pa.int64(), pa.decimal128(38, 0), pa.decimal256(76, 0)):
+        with suppress(OverflowError, pa.ArrowInvalid):
+            return pa.array(integers, kind)
+    return pa.array([None if value is None else _float(value) for value in integers], pa.float64())
+
+
+def _float(value: Any) -> float:
     try:
-        return pa.array(integers, pa.int64())
-    except (OverflowError, pa.ArrowInvalid):
-        return pa.array([None if value is None else float(value) for value in integers], pa.float64())
+        return float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        return float(Decimal(value))
 
 
 def _timestamps(values: Sequence[Any], name: str) -> pa.Array:
@@ -142,10 +174,21 @@ def _as_text(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, (dict, list)):
-        return json.dumps(value, sort_keys=True, default=str)
+        return json.dumps(value, sort_keys=True, default=_part_as_text)
+    if isinstance(value, time) and value.tzinfo:
+        return value.isoformat()
     if _kind_of(type(value)) == "text":
-        return str(value)
+        return _part_as_text(value)
     return str(to_arrow([value], name="").cast(pa.string())[0].as_py())
+
+
+def _part_as_text(value: Any) -> str:
+    """Write what is no JSON; instants in UTC, because drivers give them the zone of the session."""
+    bounds = [getattr(value, name, None) for name in ("lower", "upper")]
+    if any(isinstance(one, datetime) and one.tzinfo for one in bounds):  # a range, of either driver of PostgreSQL
+        first, last = map(_part_as_text, bounds)
+        return f"{'[' if value.lower_inc else '('}{first}, {last}{']' if value.upper_inc else ')'}"
+    return str(value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value)
 
 
 def _conversion(kind: str) -> tuple[Callable[[Any], Any], pa.DataType]:
@@ -153,7 +196,7 @@ def _conversion(kind: str) -> tuple[Callable[[Any], Any], pa.DataType]:
 
     conversions: dict[str, tuple[Callable[[Any], Any], pa.DataType]] = {
         "boolean": (bool, pa.bool_()),
-        "float": (float, pa.float64()),
+        "float": (_float, pa.float64()),
         "text": (_as_text, pa.string()),
         "date": (_unchanged, pa.date32()),
         "time": (_unchanged, pa.time64("us")),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from airflow_mlops_provider.core.column_values import plain
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -100,13 +102,17 @@ def cast_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def cast(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Cast one array; the only change of value allowed is the rounding of integers beyond 2**53 to float64."""
+    """Cast one array; the only changes of value allowed are the roundings of long integers and decimals to floats."""
+    import pyarrow as pa
     import pyarrow.types as types
 
     if array.type == kind:
         return array
     if types.is_dictionary(kind):
         return _encoded(array, kind)
+    if types.is_decimal(array.type) and types.is_floating(kind):
+        # By text, because the direct cast is one unit in the last place off for some values.
+        array = plain(array).cast(pa.string())
     return array.cast(kind, safe=not (types.is_integer(array.type) and types.is_floating(kind)))
 
 

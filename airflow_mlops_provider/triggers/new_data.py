@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_mlops_provider.core.errors import InputError, NoDataError, OutageError
+from airflow_mlops_provider.core.errors import InputError, NoDataError, OutageError, UnfinishedDataError
 from airflow_mlops_provider.data.access import DataAccess
 from airflow_mlops_provider.data.locate import locate, place_of
 from airflow_mlops_provider.hooks.data import airflow_access_async
@@ -97,8 +97,8 @@ def _entries_of(path: str, access: DataAccess) -> Sequence[str]:
     try:
         _, files = locate(path, access=access)
         seen = [(entry.file.uri, entry.file.identity()) for entry in files]
-    except (NoDataError, FileNotFoundError):
-        return []  # not there yet, or gone between listing and looking
+    except (NoDataError, UnfinishedDataError, FileNotFoundError):
+        return []  # not there yet, not whole yet, or gone between listing and looking
     except (InputError, OSError):
         return _UNREADABLE
     return [f"{uri}\t{one.size_bytes}\t{one.modified_at.isoformat()}\t{one.digest or ''}" for uri, one in seen]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from botocore.config import Config
 
-from airflow_mlops_provider.core.errors import InputError, NoDataError, OutageError
+from airflow_mlops_provider.core.errors import InputError, NoDataError, OutageError, UnfinishedDataError
 from airflow_mlops_provider.data.access import DataAccess
 from airflow_mlops_provider.data.output import output_place
 from airflow_mlops_provider.data.s3_client import client_config
@@ -115,7 +115,8 @@ def test_an_output_that_cannot_be_published_is_no_data_until_the_next_try(
     with pytest.raises(OutageError, match="Nothing was published"):
         out.publish()
     out.close()
-    with pytest.raises(NoDataError):
+    # Where S3 lets nothing be deleted, the mark stays.
+    with pytest.raises(UnfinishedDataError if line in ("uploadId=", "DELETE") else NoDataError):
         read(s3, s3.access, "out/")
     proxy.lift()
     write(s3, access, "out/scores")

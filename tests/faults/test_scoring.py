@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_mlops_provider.core.errors import NoDataError
+from airflow_mlops_provider.core.errors import UnfinishedDataError
 from airflow_mlops_provider.data.locate import locate
 from airflow_mlops_provider.data.table_files import open_files
 from tests.conftest import Bucket
@@ -123,7 +123,7 @@ def test_a_scoring_killed_while_it_publishes_to_s3_is_no_data_until_its_retry_ma
         attempt.send_signal(signal.SIGKILL)
         attempt.communicate()
         proxy.lift()
-        with pytest.raises(NoDataError, match="not complete yet"):
+        with pytest.raises(UnfinishedDataError, match="not complete yet"):
             locate(s3.uri("scores/"), access=s3.access)
         finish(start("score", output, partition_by))
     with open_files(output, access=s3.access) as source:

@@ -93,6 +93,47 @@ def test_types_nulls_and_time_zones_come_as_the_database_means_them(ask: Callabl
     assert set(second.values()) == {None}
 
 
+@pytest.mark.parametrize(
+    ("kind", "start", "stored"),
+    [
+        ("numeric(20,0)", 8912345678901234500, pa.int64()),
+        ("numeric(20,0)", 18446744073709551000, pa.decimal128(38, 0)),
+        ("numeric", 10**60, pa.decimal256(76, 0)),
+        ("bigint", 8912345678901234500, pa.int64()),
+    ],
+)
+def test_long_keys_keep_their_digits(ask: Callable[..., Any], kind: str, start: int, stored: pa.DataType) -> None:
+    with ask(f"SELECT ({start}::numeric + g)::{kind} AS customer FROM generate_series(1, 1000) g") as source:
+        assert source.schema().field("customer").type == stored
+        assert source.to_table().column("customer").to_pylist() == [start + g for g in range(1, 1001)]
+
+
+def test_decimals_with_digits_after_the_point_are_floats_whatever_their_values(ask: Callable[..., Any]) -> None:
+    with ask("SELECT 5::numeric(12,2) AS price, avg(g) AS mean, sum(g) AS n FROM generate_series(1, 3) g") as source:
+        assert source.schema().types == [pa.float64(), pa.float64(), pa.int64()]
+        assert source.to_table().to_pylist() == [{"price": 5.0, "mean": 2.0, "n": 6}]
+
+
+def test_what_a_column_says_does_not_depend_on_the_zone_of_the_session(ask: Callable[..., Any]) -> None:
+    sql = """
+        SELECT ARRAY['2026-07-01 12:00+02'::timestamptz] AS times, '12:00+02'::timetz AS opens,
+               tstzrange('2026-07-01 12:00+02', NULL) AS valid, '2026-07-01 12:00+02'::timestamptz AS instant,
+               ARRAY['2026-07-01 12:00'::timestamp] AS local
+    """
+    seen = []
+    for zone in ("America/New_York", "Asia/Kolkata", "UTC"):
+        with ask(sql, extra={"options": f"-c timezone={zone}"}) as source:
+            seen.append((source.fingerprint().sha256, source.to_table().to_pylist()))
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0][1] == [
+        {
+            **{"times": '["2026-07-01 10:00:00+00:00"]', "opens": "12:00:00+02:00"},
+            **{"valid": "[2026-07-01 10:00:00+00:00, None)", "instant": datetime(2026, 7, 1, 10, tzinfo=UTC)},
+            "local": '["2026-07-01 12:00:00"]',
+        }
+    ]
+
+
 def test_parameters_are_bound_and_never_part_of_the_statement(ask: Callable[..., Any]) -> None:
     with ask("SELECT count(*) AS n FROM churn WHERE tenure > %(least)s", {"least": 71}) as source:
         assert source.to_pandas()["n"].tolist() == [362]

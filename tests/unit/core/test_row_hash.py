@@ -246,3 +246,23 @@ def test_columns_that_cannot_be_hashed_are_refused(columns: list[str], words: st
 def test_ambiguous_columns_are_refused() -> None:
     with pytest.raises(InputError, match="more than once"):
         hash_rows(pa.table([pa.array([1]), pa.array([2])], names=["x", "x"]), columns=["x"])
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1))
+def test_whole_decimals_hash_like_integers(values: list[int]) -> None:
+    decimals = [Decimal(value) for value in values]
+    assert hashes_of(decimals, pa.decimal128(38, 0)) == hashes_of(values, pa.int64())
+    assert hashes_of(decimals, pa.decimal256(60, 2)) == hashes_of(values, pa.int64())
+
+
+@given(st.lists(st.integers(2**53, 2**64 - 1), min_size=1))
+def test_whole_decimals_hash_like_unsigned_integers(values: list[int]) -> None:
+    assert hashes_of([Decimal(value) for value in values], pa.decimal128(38, 0)) == hashes_of(values, pa.uint64())
+
+
+def test_long_numbers_that_no_float_holds_never_fall_together() -> None:
+    customers = [Decimal(10**25 + number) for number in range(1000)]
+    assert len(set(hashes_of(customers, pa.decimal128(38, 0)))) == 1000
+    assert hashes_of([Decimal(10**22)], pa.decimal128(38, 0)) == hashes_of([1e22])
+    halves = [Decimal(2**60) + Decimal(number) / 4 for number in range(8)]
+    assert len(set(hashes_of(halves, pa.decimal128(38, 4)))) == 8

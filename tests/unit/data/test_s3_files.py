@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from airflow_mlops_provider.core.errors import InputError, NoDataError
+from airflow_mlops_provider.core.errors import InputError, NoDataError, UnfinishedDataError
 from airflow_mlops_provider.data.access import DataAccess
 from airflow_mlops_provider.data.locate import locate
+from airflow_mlops_provider.data.s3_files import matches, may_hold
 from tests.conftest import Bucket
 
 KEYS = (
@@ -81,13 +85,69 @@ def test_a_bucket_that_is_not_there_is_a_mistake(s3: Bucket) -> None:
         assert not isinstance(caught.value, NoDataError)
 
 
-def test_a_table_that_is_still_being_written_is_no_data_yet(lake: Bucket) -> None:
+def test_a_table_that_is_still_being_written_is_not_read_yet(lake: Bucket) -> None:
     lake.put("lake/sub/deep/_unfinished.abc", b"{}")
-    for pattern in ("lake/sub/deep/", "lake/", "lake/**/*.csv"):
-        with pytest.raises(NoDataError, match=r"lake/sub/deep holds a table that is not complete"):
+    for pattern in (
+        "lake/sub/deep/",
+        "lake/",
+        "lake/**/*.csv",
+        "lake/su*/",
+        "lake/*/deep/a.csv",
+        "lake/sub/deep/a*.csv",
+    ):
+        with pytest.raises(UnfinishedDataError, match=r"lake/sub/deep holds a table that is not complete") as caught:
             locate(lake.uri(pattern), access=lake.access)
+        # If its writer never comes back, who reads this must know which key to delete.
+        assert f"its mark {lake.uri('lake/sub/deep/_unfinished.abc')}" in str(caught.value)
+        # The same call may succeed later.
+        assert not isinstance(caught.value, InputError)
     lake.put("lake/sub/deep/_SUCCESS", b"{}")
-    assert [entry.name for entry in locate(lake.uri("lake/sub/deep/"), access=lake.access)[1]] == ["a.csv"]
+    for pattern in ("lake/sub/deep/", "lake/sub/deep/a*.csv"):
+        assert [entry.name for entry in locate(lake.uri(pattern), access=lake.access)[1]] == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("lake/day=2026-11-0[12]/", "lake/day=2026-11-0[12]/**/*.csv", "lake/day=2026-11-01/", "lake/*-01/", "lake2/"),
+        *("lake/*.csv", "lake/[!d]*/deep/", "lake/sub", "l*2/a.csv"),
+    ],
+)
+def test_a_table_being_written_beside_what_is_wanted_does_not_matter(lake: Bucket, pattern: str) -> None:
+    before = locate(lake.uri(pattern), access=lake.access)[1]
+    for folder in ("lake/day=2026-11-03", "lake/_tmp", "lake/sub/.trash", "other"):
+        lake.put(f"{folder}/_unfinished.abc", b"{}")
+    assert locate(lake.uri(pattern), access=lake.access)[1] == before
+
+
+NAMES = ("a", "b", "ab", "c=1")
+
+
+@given(
+    folder=st.lists(st.sampled_from(NAMES), max_size=3),
+    pattern=st.lists(st.sampled_from((*NAMES, "*", "?", "a*", "[!a]", "**")), max_size=3),
+)
+def test_a_folder_may_hold_what_is_wanted_if_some_file_in_it_would_be(folder: list[str], pattern: list[str]) -> None:
+    below = [list(names) for length in (1, 2, 3) for names in product(NAMES, repeat=length)]
+    assert may_hold(folder, pattern) == any(matches([*folder, *names], pattern) for names in below)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "prefixes"),
+    [
+        ("lake/day=2026-11-0*/*/a.csv", ["lake/_unfinished.", "lake/day=2026-11-0"]),
+        ("lak*/a.csv", ["_unfinished.", "lak"]),
+        ("lake/**/a.csv", ["lake/"]),
+        ("lake/sub/", ["lake/sub/"]),
+    ],
+)
+def test_of_a_bucket_only_what_can_be_wanted_is_listed(lake: Bucket, pattern: str, prefixes: list[str]) -> None:
+    asked: list[str] = []
+    lake.client.meta.events.register(
+        "provide-client-params.s3.ListObjectsV2", lambda params, **_: asked.append(params["Prefix"])
+    )
+    assert locate(lake.uri(pattern), access=lake.access)[1]
+    assert asked == prefixes
 
 
 def test_only_places_below_the_allowed_prefixes_are_looked_at(lake: Bucket, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,45 @@ def test_types_widen_over_a_long_result(expression: str, kind: pa.DataType, firs
         column = source.to_table().column("x")
     assert len(column) == 250_001
     assert (column[0].as_py(), column[-1].as_py()) == (first, last)
+
+
+def decimals(folder: Path, texts: Sequence[str | None]) -> QueryRows:
+    """A query whose driver makes decimals of these texts."""
+    # By its name a type of text, because SQLite itself makes floats of numbers that are too long for it.
+    sqlite3.register_converter("text_of_a_decimal", lambda text: Decimal(text.decode()))
+    with sqlite3.connect(folder / "x.db") as connection:
+        connection.execute("DROP TABLE IF EXISTS t")
+        connection.execute("CREATE TABLE t (id text_of_a_decimal)")
+        connection.executemany("INSERT INTO t VALUES (?)", [(text,) for text in texts])
+    connection.close()
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(folder / "x.db", detect_types=sqlite3.PARSE_DECLTYPES)
+
+    return open_query(connect=connect, sql="SELECT id FROM t", uri="sql://x")
+
+
+def test_the_fingerprint_sees_the_last_digit_of_a_long_number(tmp_path: Path) -> None:
+    prints = []
+    for texts in (["18446744073709551610", "7"], ["7", "18446744073709551610"], ["18446744073709551611", "7"]):
+        with decimals(tmp_path, texts) as source:
+            prints.append(source.fingerprint().sha256)
+    assert prints[0] == prints[1] != prints[2]
+
+
+@pytest.mark.parametrize(
+    ("late", "kind"),
+    [("8912345678901234999", pa.int64()), ("18446744073709551615", pa.decimal128(38, 0)), ("0.5", pa.float64())],
+)
+def test_whole_decimals_keep_their_digits_until_a_fraction_comes(tmp_path: Path, late: str, kind: pa.DataType) -> None:
+    first = 8912345678901234500
+    with decimals(tmp_path, [*(str(first + i) for i in range(250)), late, None]) as source:
+        assert source.schema() == pa.schema([("id", kind)])
+        found = source.to_table().column("id").to_pylist()
+    if kind == pa.float64():
+        assert found == [float(first + i) for i in range(250)] + [0.5, None]
+    else:
+        assert found == [*(first + i for i in range(250)), int(late), None]
 
 
 def test_the_fingerprint_does_not_depend_on_when_a_type_widens() -> None:

@@ -1,5 +1,6 @@
 """Joined types hold the values of both, in any order."""
 
+from decimal import Decimal
 from itertools import combinations_with_replacement
 
 import pyarrow as pa
@@ -52,6 +53,14 @@ def test_the_joined_type_is_the_narrowest_that_holds_both(
 
 def test_integers_beyond_2_to_the_53_become_floats_by_rounding() -> None:
     assert cast(pa.array([2**60 + 1]), pa.float64()).to_pylist() == [2.0**60]
+
+
+def test_decimals_become_the_floats_that_are_written_alike() -> None:
+    # Arrow's own cast of 123.456 to float64 divides, and ends beside it.
+    for kind in (pa.decimal128(30, 3), pa.decimal256(50, 3)):
+        texts = [f"{i}.{i % 1000:03}" for i in range(0, 10**7, 997)]
+        array = pa.array([Decimal(text) for text in texts], kind)
+        assert cast(array, pa.float64()).to_pylist() == [float(text) for text in texts]
 
 
 def test_a_timestamp_that_does_not_fit_is_refused() -> None:

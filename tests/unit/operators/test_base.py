@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, BaseNotifier
 
-from airflow_mlops_provider.core.errors import DataChangedError, InputError, MLOpsError, OutageError
+from airflow_mlops_provider.core.errors import (
+    DataChangedError,
+    InputError,
+    MLOpsError,
+    OutageError,
+    UnfinishedDataError,
+)
 from airflow_mlops_provider.core.specs import SqlQuery
 from airflow_mlops_provider.exceptions import InvalidInputError, RejectedError, RetryableError
 from airflow_mlops_provider.operators.base import MLOpsOperator
@@ -53,6 +59,7 @@ def run(run_dag: Callable[..., Any], what: Any, **settings: Any) -> tuple[Any, D
     [
         (InputError("the column is wrong"), InvalidInputError, 1),
         (DataChangedError("the file moved"), RetryableError, 3),
+        (UnfinishedDataError("the table is not whole"), RetryableError, 3),
         (OutageError("the server is away"), RetryableError, 3),
         (KeyError("a mistake of ours"), KeyError, 3),
     ],

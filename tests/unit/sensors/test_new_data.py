@@ -257,3 +257,5 @@ def test_in_s3_it_counts_what_the_champion_was_not_trained_on_and_the_triggerer_
     since = s3.client.head_object(Bucket=s3.name, Key="customers/second.parquet")["LastModified"] - timedelta(seconds=1)
     assert look(s3.uri("customers/second.parquet"), newer_than=since.isoformat(), **settings)["new_files"] == 1
     assert look(s3.uri("customers/nothing/"), **settings) is None
+    s3.put("customers/_unfinished.abc", b"{}")
+    assert look(s3.uri("customers/"), newer_than=since.isoformat(), **settings) is None

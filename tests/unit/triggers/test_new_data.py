@@ -155,6 +155,21 @@ def test_an_object_written_or_replaced_while_waiting_fires_it(s3: Bucket, airflo
         assert event.payload == {"state": state_of(paths)}
 
 
+def test_a_table_fires_it_when_it_is_whole_and_not_before(s3: Bucket, airflow_home: Path) -> None:
+    paths, nothing = [s3.uri("day=1/")], state_of([s3.uri("none/")])
+    s3.put("day=1/_unfinished.abc", b"{}")
+    s3.put("day=1/part-0.csv", b"a\n1\n")
+    assert state_of(paths) == nothing
+    trigger = NewDataTrigger(paths=paths, seen=nothing, poll_interval_seconds=0.01)
+
+    async def finish() -> None:
+        await asyncio.sleep(0.05)
+        await asyncio.to_thread(s3.put, "day=1/_SUCCESS", b"{}")
+
+    event = first_event(trigger, meanwhile=finish, seconds=60)
+    assert event.payload == {"state": state_of(paths)} != {"state": nothing}
+
+
 def test_keys_of_s3_come_from_the_connection_and_not_from_the_arguments(
     s3: Bucket, s3_url: str, airflow_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
