@@ -7,6 +7,7 @@ It is made for one trial and removed afterwards; the worker's own environment is
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ Environment = Literal["recorded", "current"]
 # Rows reach the process as Arrow, which no model requires.
 BESIDE_THE_MODEL = ("pyarrow",)
 _LAST_CHARACTERS = 300
+_PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?==[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +58,18 @@ def check_environment(wanted: str) -> None:
         )
 
 
+def check_pinned(requirements: Sequence[str]) -> None:
+    """Refuse requirements that are more than a name and a version: pip takes options, addresses and paths as well."""
+    for one in requirements:
+        if not _PINNED.fullmatch(one):
+            raise InputError(
+                f"A recorded requirement must be like 'scikit-learn==1.9.0'; got {one!r}, and nothing was installed. "
+                "Hint: find out who wrote it; use environment='current' until the model is trained again."
+            )
+
+
 @contextmanager
-def interpreter(wanted: str, *, requirements: Sequence[str], timeout_seconds: float) -> Iterator[Interpreter]:
+def interpreter(wanted: str, *, requirements: Sequence[str] | None, timeout_seconds: float) -> Iterator[Interpreter]:
     """Make an interpreter ready, and remove it afterwards.
 
     Parameters
@@ -65,14 +77,23 @@ def interpreter(wanted: str, *, requirements: Sequence[str], timeout_seconds: fl
     wanted : {"recorded", "current"}
         A clean environment of the requirements, or the worker's. When the packages cannot be had, the worker's serves
         and the note says why.
-    requirements : sequence of str
-        Such as ``scikit-learn==1.9.0``.
+    requirements : sequence of str or None
+        Such as ``scikit-learn==1.9.0``; None when nobody can tell whether they are those of training.
     timeout_seconds : float
         After which installing is given up.
+
+    Raises
+    ------
+    InputError
+        A requirement is not a name and a version.
     """
     if wanted == "current":
         yield _current()
         return
+    if requirements is None:
+        yield _current(note="nobody wrote down the hash of the recorded requirements, so they are not installed")
+        return
+    check_pinned(requirements)
     with tempfile.TemporaryDirectory(prefix="mlops-environment-") as folder:
         why = _install(Path(folder), requirements, timeout_seconds)
         if why is not None:
@@ -104,7 +125,7 @@ def _install(folder: Path, requirements: Sequence[str], timeout_seconds: float) 
         [str(_python(folder)), *install, *requirements, *beside],
     ):
         try:
-            done = subprocess.run(  # noqa: S603 - no shell, and pip takes no options from requirements
+            done = subprocess.run(  # noqa: S603 - no shell, and requirements are names with versions
                 command, env=_variables(), capture_output=True, text=True, timeout=timeout_seconds, check=False
             )
         except subprocess.TimeoutExpired:

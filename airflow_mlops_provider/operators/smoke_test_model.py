@@ -115,15 +115,18 @@ class SmokeTestModelOperator(MLOpsOperator):
     def perform(self, context: Context) -> dict[str, Any]:
         """Start the process, judge its answer, record."""
         from airflow_mlops_provider.operators.scoring_model import read_version_evidence
+        from airflow_mlops_provider.registry.artifacts import recorded_files
         from airflow_mlops_provider.registry.champion import resolve
 
         hook = MlflowHook(self.mlflow_conn_id)
         with hook.open() as registry:
             version = resolve(registry, self.model_name, self.version, alias=self.alias)
             evidence = read_version_evidence(registry, version)
+            vouched_for = recorded_files(registry, str(version.run_id)) is not None
         requirements = evidence.requirements
         # Outside of a session, whose credentials pip has no use for.
-        with interpreter(self.environment, requirements=requirements, timeout_seconds=self.timeout_seconds) as used:
+        to_install = requirements if vouched_for else None
+        with interpreter(self.environment, requirements=to_install, timeout_seconds=self.timeout_seconds) as used:
             answer = self._try(hook, version, evidence, used)
         differing = {} if used.environment == "recorded" else packages_that_differ(requirements)
         reasons = [answer["error"]] if "error" in answer else self._objections(answer["found"])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
+from airflow_mlops_provider.registry.artifacts import not_fetched
 from airflow_mlops_provider.registry.manifest import Manifest, manifest_of
 
 if TYPE_CHECKING:
@@ -79,10 +80,10 @@ def fetched(registry: Registry, version: Version) -> Iterator[Path]:
                 raise OutageError(
                     f"No space to fetch {version.label} into {tempfile.gettempdir()}; nothing was left there. "
                     "Hint: free space, or set TMPDIR to a larger disk."
-                ) from error
+                ) from None
             if isinstance(error, MlflowException):
                 raise
-            raise InputError(f"The files of {version.label} cannot be fetched: {error}.") from error
+            raise not_fetched(error, registry, what=f"The files of {version.label}") from None
         yield Path(downloaded)
 
 

@@ -12,12 +12,13 @@ import shutil
 import stat
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.registry.artifacts import files_param
 from airflow_mlops_provider.registry.manifest import Manifest, manifest_of
 from airflow_mlops_provider.registry.model_files import fetched, manifest_param, recorded_manifest, verified_manifest
 from airflow_mlops_provider.registry.trusted_types import TRUSTED_TYPES
@@ -164,11 +165,14 @@ def log_model(run: LoggedRun, directory: Path, *, params: Mapping[str, Any]) -> 
     try:
         run.log_model_files(str(logged.model_id), directory)
     except BaseException:
-        client.finalize_logged_model(logged.model_id, "FAILED")
+        # The first error is the one to report.
+        with suppress(Exception):
+            client.finalize_logged_model(logged.model_id, "FAILED")
         raise
     client.finalize_logged_model(logged.model_id, "READY")
     # Last, so that a run that has it has everything, and a later try may go on from there.
-    run.log_params(manifest_param(model_id=str(logged.model_id), manifest=manifest_of(directory)))
+    manifest = manifest_param(model_id=str(logged.model_id), manifest=manifest_of(directory))
+    run.log_params({**files_param(run.sha256), **manifest})
     return str(logged.model_id)
 
 

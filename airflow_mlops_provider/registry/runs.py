@@ -6,12 +6,13 @@ infinite) is refused here, because a record that is not what was logged is worse
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -67,11 +68,14 @@ class LoggedRun:
         The session it is logged through.
     run_id, experiment_id : str
         MLflow's ids.
+    sha256 : dict of str to str
+        Of each file that was logged through this object, by its path in the run.
     """
 
     registry: Registry
     run_id: str
     experiment_id: str
+    sha256: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def url(self, artifact: str | None = None) -> str | None:
         """Return the address of the run, or of one of its artifacts, in the MLflow UI."""
@@ -131,15 +135,18 @@ class LoggedRun:
         """Store `text` as the artifact `path` of the run, for example ``validation/report.html``."""
         with _stored(self, path):
             self.registry.client.log_text(self.run_id, text, path)
+        self.sha256[path] = hashlib.sha256(text.encode()).hexdigest()
 
     def log_dict(self, value: Mapping[str, Any], path: str) -> None:
         """Store plain JSON values as the artifact `path`; NaN and foreign objects raise instead of being written."""
         self.log_text(json.dumps(value, indent=2, allow_nan=False), path)
 
-    def log_file(self, local_path: str | Path, folder: str | None = None) -> None:
-        """Store a local file or directory in the artifact folder `folder`."""
+    def log_file(self, local_path: Path, folder: str | None = None) -> None:
+        """Store a local file in the artifact folder `folder`."""
         with _stored(self, folder or str(local_path)):
             self.registry.client.log_artifact(self.run_id, str(local_path), folder)
+        path = local_path.name if folder is None else f"{folder}/{local_path.name}"
+        self.sha256[path] = hashlib.sha256(local_path.read_bytes()).hexdigest()
 
     def log_model_files(self, model_id: str, directory: Path) -> None:
         """Store the files of a model directory as those of a logged model."""

@@ -33,6 +33,28 @@ def test_where_packages_cannot_be_had_the_workers_serve_and_the_note_says_why() 
         assert sees(found.python, found.search_path, "airflow").strip() == "['airflow']"
 
 
+@pytest.mark.parametrize(
+    "planted",
+    ["--find-links=http://127.0.0.1:1/", "-e .", "wheel @ file:///tmp/x.whl", "./x.whl", "joblib", "joblib>=1", ""],
+)
+def test_a_requirement_that_is_more_than_a_name_and_a_version_is_refused_and_nothing_is_installed(
+    planted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("something was run"))
+    wanted = ["joblib==1.4.2", planted]
+    with (
+        pytest.raises(InputError, match=r"must be like .* nothing was installed"),
+        interpreter("recorded", requirements=wanted, timeout_seconds=300),
+    ):
+        pass
+
+
+def test_requirements_that_nobody_vouches_for_are_not_installed() -> None:
+    with interpreter("recorded", requirements=None, timeout_seconds=300) as found:
+        assert found.environment == "current"
+        assert "nobody wrote down" in str(found.note)
+
+
 def test_installing_that_does_not_end_is_given_up() -> None:
     with interpreter("recorded", requirements=[], timeout_seconds=0.01) as found:
         assert "not installed within 0.01 s" in str(found.note)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from sklearn.linear_model import LogisticRegression
 
-from airflow_mlops_provider.core.errors import InputError
+from airflow_mlops_provider.core.errors import InputError, OutageError
 from airflow_mlops_provider.core.ledger_entry import Draft
 from airflow_mlops_provider.registry import rollback
 from airflow_mlops_provider.registry.adoption import Effect, register
@@ -109,6 +110,23 @@ def test_an_earlier_champion_whose_files_were_changed_is_passed_over(
     assert "The files of version 2" in outcome.passed_over[0]
     with pytest.raises(InputError, match="not those that were trained"):
         back(registry, model_name, to_version="2")
+
+
+def test_an_earlier_champion_whose_store_does_not_answer_is_not_passed_over(
+    registry: Registry, model_name: str, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        champion(registry, model_name, files)
+
+    def slow(**_: Any) -> str:
+        raise ReadTimeoutError(endpoint_url="http://s3")
+
+    with monkeypatch.context() as now:
+        now.setattr("mlflow.artifacts.download_artifacts", slow)
+        with pytest.raises(OutageError, match="does not answer"):
+            back(registry, model_name, op="retried")
+    assert alias(registry, model_name) == "3"
+    assert back(registry, model_name, op="retried").version == "2"
 
 
 @pytest.mark.parametrize("set_by_hand", [False, True])
