@@ -187,7 +187,8 @@ def _mark_duplicates(registry: Registry, found: list[Version]) -> None:
     for one in found[1:]:
         if DUPLICATE_TAG not in one.tags:
             log.warning("%s is a duplicate of version %s, made by another try.", one.label, found[0].version)
-            registry.client.set_model_version_tag(one.model_name, one.version, DUPLICATE_TAG, found[0].version)
+            mark = partial(registry.client.set_model_version_tag, one.model_name, one.version, DUPLICATE_TAG)
+            patiently(registry, partial(mark, found[0].version))
 
 
 def _require_same_input(what: str, tags: Mapping[str, str], effect: Effect) -> None:

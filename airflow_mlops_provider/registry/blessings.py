@@ -10,10 +10,12 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.registry.artifacts import fetch
+from airflow_mlops_provider.registry.ledger_store import patiently
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.runs import LoggedRun
@@ -45,7 +47,9 @@ def write_blessing(run: LoggedRun, version: Version, blessing: Mapping[str, Any]
         "run_id": run.run_id,
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
-    run.registry.client.set_model_version_tag(version.model_name, version.version, TAG, json.dumps(tag))
+    set_tag = partial(run.registry.client.set_model_version_tag, version.model_name, version.version, TAG)
+    # Two evaluations of one version may be the first to set it at once.
+    patiently(run.registry, lambda: set_tag(json.dumps(tag)))
 
 
 def read_blessing(registry: Registry, version: Version) -> dict[str, Any] | None:

@@ -1,12 +1,14 @@
-"""Refuses answers of an MLflow server that lead elsewhere; must never tell where to.
+"""Refuses answers of an MLflow server that lead elsewhere or do not come to their end; must never tell where to.
 
-MLflow can be told not to follow them, but then takes the answer to a stored or fetched file for a success. So requests
-pass a check, which MLflow's own extension point for authentication lets in.
+MLflow can be told not to follow redirects, but then takes the answer to a stored or fetched file for a success; and its
+time-out is one of each read, so that an answer of one byte a second lasts as long as it is long. So answers pass a
+check, which MLflow's own extension point for authentication lets in. Files are read as a stream, and take their time.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ _NAME = "airflow-mlops-provider"
 _AUTH, _SIGV4 = "MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4"
 _REDIRECTS = range(300, 400)
 _BAD_REQUEST = 400
+_PART_BYTES = 1 << 16
 
 
 def environment() -> dict[str, str]:
@@ -56,16 +59,45 @@ class _Check:
         # What requests does for who gives no authentication.
         if "Authorization" not in request.headers and (login := get_netrc_auth(request.url or "")):
             request = HTTPBasicAuth(*login)(request)
-        request.register_hook("response", _refused)
+        request.register_hook("response", _checked)
         return request
 
 
-def _refused(response: Response, **_: Any) -> Response:
+def _checked(response: Response, *, stream: bool = False, timeout: Any = None, **_: Any) -> Response:
+    """Return the answer, read to its end unless it is a file, or a refusal in its place."""
+    if response.status_code in _REDIRECTS:
+        return _refused(response)
+    if not stream and isinstance(timeout, int | float) and hasattr(response.raw, "read1"):
+        _read_within(response, timeout)
+    return response
+
+
+def _read_within(response: Response, seconds: float) -> None:
+    """Read an answer as its bytes come, for at most so long."""
+    from requests.exceptions import ConnectionError as BrokenOff
+    from requests.exceptions import ReadTimeout
+    from urllib3.exceptions import HTTPError
+
+    deadline, parts = time.monotonic() + seconds, []
+    while True:
+        try:
+            part = response.raw.read1(_PART_BYTES, decode_content=True)
+        except HTTPError as error:
+            raise BrokenOff(error, request=response.request) from error
+        if not part:
+            break
+        parts.append(part)
+        if time.monotonic() > deadline:
+            response.close()
+            raise ReadTimeout(f"the answer did not come to its end within {seconds:g} s", request=response.request)
+    # What requests does after reading; it offers no other way to read as bytes come.
+    response._content, response._content_consumed = b"".join(parts), True
+
+
+def _refused(response: Response) -> Response:
     """Return a refusal in place of an answer that leads elsewhere."""
     from requests import Response as Answer
 
-    if response.status_code not in _REDIRECTS:
-        return response
     response.close()
     refusal = Answer()
     refusal.status_code = _BAD_REQUEST

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from requests import RequestException
 
 _URL_QUERY = re.compile(r"\?[\w.%~-]+=[^\s'\")>]*")
-_URL_LOGIN = re.compile(r"(\w+://)[^\s/@]*@")
+_URL_LOGIN = re.compile(r"(\w+://)[^\s/]*@")
+# What PostgreSQL says of the values of a row.
+_ROW_VALUES = re.compile(r"\bDETAIL:.*", re.DOTALL)
 # Reentrant, because a session may be opened inside another of the same thread.
 _ONE_SESSION_AT_A_TIME = threading.RLock()
 
@@ -56,7 +58,7 @@ class TrackingServer:
         Where new experiments keep files; None leaves it to the server.
     request_timeout_seconds, request_retries : int
         Budget of one call. With the defaults it answers or fails within about a minute: at most 15 s for each of four
-        tries, with waits of 0, 2 and 4 s between them.
+        tries, with waits of 0, 2 and 4 s between them. An answer that began has as long again to come to its end.
     """
 
     uri: str
@@ -136,7 +138,8 @@ class Registry:
                 if experiment.lifecycle_stage != "active":
                     raise InputError(
                         f"MLflow experiment {name!r} at {self.server.uri} is deleted. "
-                        "Hint: restore it, or give another experiment_name."
+                        f"Hint: bring it back with 'mlflow experiments restore --experiment-id "
+                        f"{experiment.experiment_id}', or give another experiment_name."
                     )
                 return str(experiment.experiment_id)
             root = self.server.artifact_root
@@ -248,6 +251,12 @@ def translate(error: MlflowException | RequestException, server: TrackingServer)
             f"MLflow at {server.uri} failed ({code}): {text}. What was logged before stays; "
             "no version was promoted by this call. A retry may succeed."
         )
+    if code == "ENDPOINT_NOT_FOUND" and getattr(error, "json", None) is None:
+        # MLflow speaks JSON; a page is what a proxy shows while the server restarts, or what lies beside the server.
+        return OutageError(
+            f"MLflow at {server.uri} answered 404 with a page that is not MLflow's: {text}. A retry may succeed. "
+            "Hint: if it does not, check host, port and path of the connection."
+        )
     hint = {
         401: " Hint: check login, password or token of the connection.",
         403: " Hint: the account lacks a permission for this.",
@@ -267,7 +276,7 @@ def _status_and_code(error: MlflowException | RequestException) -> tuple[int, st
 
 def scrubbed(text: str, server: TrackingServer) -> str:
     """Return what an error says without the secrets of the connection, the queries and logins of URLs, and SQL."""
-    text = text.split("[SQL:", maxsplit=1)[0].strip().rstrip(".")
+    text = _ROW_VALUES.sub("", text.split("[SQL:", maxsplit=1)[0]).strip().rstrip(".")
     basic = b64encode(f"{server.username}:{server.password}".encode()).decode() if server.password else None
     for secret in (basic, server.password, server.token):
         if secret:

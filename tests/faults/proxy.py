@@ -21,10 +21,11 @@ Mode = Literal[
     "refuse",
     *("hang before", "hang after", "reset before", "reset after"),
     *("500 before", "502 before", "503 before", "503 after", "504 after"),
-    *("429 before", "trickle", "cut", "half"),
+    *("429 before", "trickle", "drip", "cut", "half"),
 ]
 HELD_SECONDS = 120
-TRICKLE_SECONDS = 0.001
+# Between the bytes of an answer: one that comes slowly, and one that never comes to its end in time.
+PAUSE_SECONDS = {"trickle": 0.001, "drip": 1.0}
 
 
 @dataclass
@@ -115,7 +116,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if when == "after":
             self.fail(kind)
             return
-        self.answer(status, headers, answer, slowly=kind == "trickle", cut=kind == "cut")
+        self.answer(status, headers, answer, pause_seconds=PAUSE_SECONDS.get(kind, 0.0), cut=kind == "cut")
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815 - the standard library's names
 
@@ -166,7 +167,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.answer(int(kind), headers, b'{"error_code": "FAULT", "message": "injected"}')
 
     def answer(
-        self, status: int, headers: dict[str, str], body: bytes, *, slowly: bool = False, cut: bool = False
+        self, status: int, headers: dict[str, str], body: bytes, *, pause_seconds: float = 0.0, cut: bool = False
     ) -> None:
         self.send_response(status)
         for key, value in headers.items():
@@ -183,11 +184,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if cut:
             self.wfile.write(body[: len(body) // 2])
             self.fail("reset")
-        elif slowly:
+        elif pause_seconds:
             for place in range(len(body)):
                 self.wfile.write(body[place : place + 1])
                 self.wfile.flush()
-                time.sleep(TRICKLE_SECONDS)
+                time.sleep(pause_seconds)
         else:
             self.wfile.write(body)
 

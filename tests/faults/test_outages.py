@@ -125,7 +125,7 @@ def test_an_entry_whose_answer_is_lost_again_and_again_is_found_without_a_retry(
     assert books(upstream, model_name) == ([("promote", "1")], "1")
 
 
-@pytest.mark.parametrize("mode", ["hang before", "hang after"])
+@pytest.mark.parametrize("mode", ["hang before", "hang after", "drip"])
 def test_a_hanging_server_ends_the_try_and_the_next_one_finds_one_entry(
     upstream: str, proxy: FaultyProxy, model_name: str, mode: Mode
 ) -> None:
@@ -139,7 +139,9 @@ def test_a_hanging_server_ends_the_try_and_the_next_one_finds_one_entry(
     assert books(upstream, model_name) == ([("promote", "1"), ("promote", "2")], "2")
 
 
-@pytest.mark.parametrize("mode", ["refuse", "reset before", "500 before", "502 before", "429 before", "hang before"])
+@pytest.mark.parametrize(
+    "mode", ["refuse", "reset before", "500 before", "502 before", "429 before", "hang before", "drip", "cut"]
+)
 def test_an_unreachable_server_is_an_outage_and_changes_nothing(
     upstream: str, proxy: FaultyProxy, model_name: str, mode: Mode
 ) -> None:
@@ -260,11 +262,12 @@ def test_an_upload_cut_in_the_middle_is_made_again_and_what_half_came_counts_for
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("mode", ["refuse", "hang before", "503 before", "429 before"])
-def test_the_default_budget_ends_within_two_minutes(
+@pytest.mark.parametrize("mode", ["refuse", "hang before", "503 before", "429 before", "drip"])
+def test_the_default_budget_ends_in_about_a_minute(
     upstream: str, proxy: FaultyProxy, model_name: str, mode: Mode
 ) -> None:
     make(upstream, model_name)
+    signal.alarm(90)
     proxy.fail(mode)
     with pytest.raises(OutageError):
         move(TrackingServer(uri=proxy.url), model_name, op="a", version=1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,3 +108,31 @@ def test_a_blessing_of_another_version_does_not_count(registry: Registry, model_
     registry.client.set_model_version_tag(model_name, other.version, TAG, good.tags[TAG])
     with pytest.raises(InputError, match=f"The blessing of version 2 .* judges {model_name}/1"):
         promoted(registry, by_number(registry, model_name, other.version))
+
+
+def bless_all(uri: str, names: list[str], barrier: Any) -> None:
+    with open_registry(TrackingServer(uri=uri)) as registry:
+        set_tag, met = registry.client.set_model_version_tag, set()
+
+        def together(name: str, *rest: str) -> None:
+            if name not in met:
+                met.add(name)
+                barrier.wait(timeout=60)
+            set_tag(name, *rest)
+
+        registry.client.set_model_version_tag = together
+        for name in names:
+            blessed(registry, by_number(registry, name, "1"))
+
+
+def test_two_first_evaluations_of_one_version_at_once_are_both_recorded(registry: Registry, model_name: str) -> None:
+    names = [made(registry, f"{model_name} {number}").model_name for number in range(10)]
+    processes = multiprocessing.get_context("spawn")
+    barrier = processes.Barrier(2)
+    both = [processes.Process(target=bless_all, args=(registry.server.uri, names, barrier)) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert [one.exitcode for one in both] == [0, 0]
+    assert all(read_blessing(registry, by_number(registry, name, "1")) for name in names)

@@ -121,6 +121,19 @@ def test_secrets_that_the_server_echoes_are_struck_out(field: str) -> None:
     assert "SELECT" not in str(error)
 
 
+def test_what_a_database_says_of_a_row_and_logins_with_an_at_sign_are_struck_out() -> None:
+    from mlflow.exceptions import MlflowException
+
+    said = (
+        "(psycopg2.errors.NotNullViolation) null value\nDETAIL:  Failing row contains (7, secret-value, 3).\n[SQL: x]"
+    )
+    error = translate(MlflowException(f"https://ann:p@ss@proxy/ said {said}"), TrackingServer(uri="http://mlflow"))
+    assert "https://***@proxy/ said" in str(error)
+    assert "null value" in str(error)
+    for secret in ("ann", "ss@", "secret-value"):
+        assert secret not in str(error)
+
+
 def test_the_causes_that_a_log_prints_hold_no_secret() -> None:
     from mlflow.exceptions import MlflowException
 
@@ -246,9 +259,19 @@ def test_a_login_in_the_netrc_file_is_used_where_the_connection_has_none(
 ) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login bob password s3cr\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    with answering(404, {}) as (uri, seen), pytest.raises(InputError), open_registry(TrackingServer(uri=uri)) as one:
+    with answering(400, {}) as (uri, seen), pytest.raises(InputError), open_registry(TrackingServer(uri=uri)) as one:
         one.client.get_registered_model("churn")
     assert seen[0]["Authorization"] == f"Basic {b64encode(b'bob:s3cr').decode()}"
+
+
+def test_a_page_that_is_not_mlflows_is_what_a_proxy_shows_while_the_server_restarts() -> None:
+    said = "answered 404 with a page that is not MLflow's.*host, port and path"
+    with (
+        answering(404, {"Content-Type": "text/html"}) as (uri, _),
+        pytest.raises(OutageError, match=said),
+        open_registry(TrackingServer(uri=uri)) as one,
+    ):
+        one.client.get_registered_model("churn")
 
 
 def test_other_authentication_of_mlflow_is_left_as_it_is(
