@@ -16,6 +16,7 @@ from airflow_mlops_provider.exceptions import RejectedError
 from airflow_mlops_provider.hooks.mlflow import embedded_server
 from airflow_mlops_provider.operators.smoke_environment import Interpreter
 from airflow_mlops_provider.operators.smoke_test_model import SmokeTestModelOperator, ask, packages_that_differ
+from airflow_mlops_provider.registry import artifacts
 from airflow_mlops_provider.registry.session import open_registry
 from airflow_mlops_provider.registry.versions import by_number
 
@@ -93,8 +94,9 @@ def test_a_version_that_needs_more_memory_than_allowed_is_rejected_however_much_
 
 
 def test_files_that_do_not_give_the_stored_output_are_rejected(
-    smoke: Callable[..., Any], versions: list[dict[str, Any]]
+    smoke: Callable[..., Any], versions: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(artifacts, "recorded_files", lambda *_: None)
     path = artifact(versions[1]["run_id"], "evidence/example.json")
     kept = path.read_text()
     example = json.loads(kept)
@@ -107,11 +109,26 @@ def test_files_that_do_not_give_the_stored_output_are_rejected(
     assert "do not give what the model gave" in outcome.xcoms["smoke"]["reasons"][0]
 
 
+def test_requirements_that_were_changed_where_files_are_kept_are_not_installed(
+    smoke: Callable[..., Any], versions: list[dict[str, Any]]
+) -> None:
+    path = artifact(versions[1]["run_id"], "evidence/training.json")
+    kept = path.read_text()
+    planted = {**json.loads(kept), "requirements": ["--find-links=http://127.0.0.1:1/", "pyarrow==0"]}
+    path.write_text(json.dumps(planted))
+    try:
+        outcome = smoke(environment="recorded")
+    finally:
+        path.write_text(kept)
+    assert "'evidence/training.json'" in str(outcome.errors["smoke"])
+    assert "is not the one that was written in training" in str(outcome.errors["smoke"])
+
+
 def test_a_version_without_an_example_is_rejected_unless_that_is_accepted(
     smoke: Callable[..., Any], versions: list[dict[str, Any]]
 ) -> None:
     path = artifact(versions[1]["run_id"], "evidence/example.json")
-    away = path.with_suffix(".away")
+    away = path.parent.parent / "example.away"
     os.rename(path, away)
     try:
         refused, accepted = smoke(), smoke(require_example=False)
