@@ -8,6 +8,8 @@ is no longer so. No value is invented. The labels of March never came.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ from airflow.sdk import DAG, Param, task
 
 from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
 from airflow_mlops_provider.operators.backtest_retrain_policy import BacktestRetrainPolicyOperator
+
+# In a team's deployment an address that all workers reach.
+ROOT = os.environ.get("MLOPS_DATA_ROOT", tempfile.gettempdir())
 
 with DAG(
     dag_id="churn_backtest",
@@ -26,7 +31,9 @@ with DAG(
     default_args={"retries": 1, "retry_delay": timedelta(seconds=30)},
     params={
         "source": Param(str(Path(__file__).parent / "data" / "telco_churn.csv"), type="string"),
-        "folder": Param("/tmp/churn_months", type="string", description="Where the months are written."),  # noqa: S108
+        "folder": Param(
+            f"{ROOT}/churn_months", type="string", description="Where the months are written; may be on S3."
+        ),
     },
     tags=["mlops", "churn", "retraining"],
     doc_md=__doc__,
@@ -37,10 +44,13 @@ with DAG(
         """Write the first data set and the months, and say where."""
         import numpy as np
         import pandas as pd
+        from pyarrow import fs
 
-        rest, dice = pd.read_csv(params["source"]), np.random.default_rng(0)
-        folder = Path(params["folder"])
-        folder.mkdir(parents=True, exist_ok=True)
+        source, path = fs.FileSystem.from_uri(params["source"])
+        rest, dice = pd.read_csv(source.open_input_stream(path)), np.random.default_rng(0)
+        files, root = fs.FileSystem.from_uri(params["folder"])
+        if isinstance(files, fs.LocalFileSystem):
+            files.create_dir(root)
 
         def cut(name: str, rows: int, favoured: Any = 0) -> str:
             """Take customers out of the rest, of the favoured ones 12 times as many (Efraimidis and Spirakis 2006)."""
@@ -48,10 +58,8 @@ with DAG(
             turns = pd.Series(dice.exponential(size=len(rest)), index=rest.index) / (1.0 + 11.0 * favoured)
             drawn = rest.loc[turns.nsmallest(rows).index]
             rest = rest.drop(drawn.index)
-            path = folder / f"{name}.parquet"
-            drawn.to_parquet(path.with_suffix(".part"), index=False)
-            path.with_suffix(".part").rename(path)
-            return str(path)
+            drawn.to_parquet(f"{root}/{name}.parquet", index=False, filesystem=files)
+            return f"{params['folder']}/{name}.parquet"
 
         initial = cut("first", 1500)
         windows = []

@@ -11,6 +11,8 @@ finds what the day itself would have found. Trigger it by hand for any day.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from airflow_mlops_provider.operators.estimate_performance import EstimatePerfor
 from airflow_mlops_provider.operators.trigger_retrain import TriggerRetrainOperator
 from airflow_mlops_provider.operators.validate_data import ValidateDataOperator
 
+# In a team's deployment an address that all workers reach.
+ROOT = os.environ.get("MLOPS_DATA_ROOT", tempfile.gettempdir())
 MODEL_NAME = "churn"
 LABEL_DELAY_DAYS = 1
 DELIVERED = "{{ ti.xcom_pull('deliver')['%s'] }}"
@@ -44,7 +48,7 @@ with DAG(
             type="string",
             description="Table of customers; a path or s3://bucket/key.",
         ),
-        "folder": Param("/tmp/churn_monitoring", type="string", description="Where all files go; may be on S3."),  # noqa: S108
+        "folder": Param(f"{ROOT}/churn_monitoring", type="string", description="Where all files go; may be on S3."),
         "day": Param(
             None, type=["null", "string"], format="date", description="Default: the end of the data interval."
         ),

@@ -9,6 +9,8 @@ were trained on too, so the numbers show how it works, not how good a model is.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from airflow_mlops_provider.operators.batch_score import BatchScoreOperator
 from airflow_mlops_provider.operators.compare_shadow import CompareShadowOperator
 from airflow_mlops_provider.operators.detect_drift import DetectDriftOperator
 
+# In a team's deployment an address that all workers reach.
+ROOT = os.environ.get("MLOPS_DATA_ROOT", tempfile.gettempdir())
 MODEL_NAME = "churn"
 
 with DAG(
@@ -32,7 +36,9 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True},
     params={
         "source": Param(str(Path(__file__).parent / "data" / "telco_churn.csv"), type="string"),
-        "folder": Param("/tmp/churn_scores", type="string", description="Where customers and scores go; may be on S3."),  # noqa: S108
+        "folder": Param(
+            f"{ROOT}/churn_scores", type="string", description="Where customers and scores go; may be on S3."
+        ),
         "day": Param(
             None, type=["null", "string"], format="date", description="Default: the end of the data interval."
         ),

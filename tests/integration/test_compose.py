@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_mlops_provider.hooks.mlflow import MlflowHook
 from scripts.airflow_services import PARTS
+from scripts.compose import initialize
 from tests.system import compose
 
 REPOSITORY = compose.FILE.parent
@@ -86,9 +90,11 @@ def test_the_image_is_of_the_tested_airflow_and_its_packages_are_in_the_tested_s
     ).groups()
     assert airflow == CONSTRAINTS["apache-airflow"]
     assert f"Programming Language :: Python :: 3.{python}" in project["classifiers"]
-    assert {service["image"] for service in SERVICES.values() if "build" in service} == {
-        f"airflow-mlops-provider:{airflow}"
-    }
+    own = {name for name, service in SERVICES.items() if service["image"] == f"airflow-mlops-provider:{airflow}"}
+    assert own == {name for name in SERVICES if name.startswith("airflow-")} | {"mlflow"}
+    # Two builders of one tag get into each other's way, and the others must not look for it in a registry.
+    assert [name for name in own if "build" in SERVICES[name]] == ["airflow-init"]
+    assert {SERVICES[name].get("pull_policy") for name in own - {"airflow-init"}} == {"never"}
     installed = re.findall(r"^      ([a-z][\w-]+) \\$", DOCKERFILE, re.MULTILINE)
     assert {"apache-airflow", "apache-airflow-providers-celery"} <= set(installed) <= set(CONSTRAINTS)
     (extra,) = re.findall(r'"/opt/provider\[(\w+)\]"', DOCKERFILE)
@@ -99,21 +105,51 @@ def test_files_that_are_copied_or_mounted_exist() -> None:
     copied = re.findall(r"^COPY --chown=airflow:0 (.+) \S+$", DOCKERFILE, re.MULTILINE)
     mounted = [path for service in SERVICES.values() for path in service.get("volumes", ()) if path.startswith(".")]
     paths = [*" ".join(copied).split(), *(path.partition(":")[0] for path in mounted)]
-    assert len(paths) == 8
+    assert len(set(paths)) == 9
     assert [path for path in paths if not (REPOSITORY / path).exists()] == []
 
 
+def test_a_worker_that_is_stopped_finishes_the_task_in_hand() -> None:
+    # Airflow's image sends a signal to the whole group of processes, and Celery's children die of it.
+    worker = SERVICES["airflow-worker"]
+    assert (worker["environment"]["DUMB_INIT_SETSID"], worker["stop_grace_period"]) == ("0", "2m")
+
+
+def test_links_to_mlflow_lead_where_a_browser_on_this_host_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = SERVICES["airflow-worker"]["environment"]
+    monkeypatch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", worker["AIRFLOW_CONN_MLFLOW_DEFAULT"])
+    server = MlflowHook().get_server()
+    assert (server.uri, server.ui_base) == ("http://mlflow:5000", "http://localhost:5000")
+    assert "127.0.0.1:5000:5000" in SERVICES["mlflow"]["ports"]
+
+
+def test_example_dags_keep_files_where_all_workers_find_them() -> None:
+    root = SERVICES["airflow-worker"]["environment"]["MLOPS_DATA_ROOT"]
+    assert root == f"s3://{initialize.BUCKET}"
+    for name in ("churn_backtest", "churn_monitoring", "churn_scoring"):
+        told = subprocess.run(
+            [sys.executable, "-c", f"from dags.{name} import dag; print(dag.params['folder'])"],
+            env={**os.environ, "MLOPS_DATA_ROOT": root, "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert told.stdout.strip().startswith(f"{root}/churn_")
+
+
 def test_docker_compose_takes_the_file_and_asks_for_what_is_missing(tmp_path: Path) -> None:
-    program = shutil.which("docker-compose")
-    if program is None:
-        pytest.skip("docker-compose is not installed: apt-get install docker-compose")
+    plugin = ["docker", "compose"]
+    found = shutil.which("docker") and subprocess.run([*plugin, "version"], capture_output=True, check=False)
+    program = plugin if found and found.returncode == 0 else [shutil.which("docker-compose")]
+    if program == [None]:
+        pytest.skip("docker compose is not installed: apt-get install docker-compose")
     filled = tmp_path / "filled"
     filled.write_text(re.sub(r"=$", "=x", EXAMPLE, flags=re.MULTILINE))
     unfilled = tmp_path / "unfilled"
     unfilled.write_text(filled.read_text().replace("REDIS_PASSWORD=x", "REDIS_PASSWORD="))
     outcomes = [
         subprocess.run(
-            [program, "--file", compose.FILE, "--env-file", file, "config", "--quiet"],
+            [*program, "--file", compose.FILE, "--env-file", file, "config", "--quiet"],
             capture_output=True,
             text=True,
             check=False,

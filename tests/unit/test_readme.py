@@ -12,6 +12,7 @@ from airflow_mlops_provider.core import catalog
 from airflow_mlops_provider.core.drift_policy import DriftPolicy
 from airflow_mlops_provider.core.metrics import METRICS
 from airflow_mlops_provider.core.retrain_policy import RetrainPolicy
+from airflow_mlops_provider.core.specs import SqlQuery  # noqa: F401 - the README's query is made of it
 from airflow_mlops_provider.get_provider_info import get_provider_info
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -100,6 +101,11 @@ def test_its_example_runs_from_data_to_champion(run_dag, telco: Path, monkeypatc
     assert outcome.state == "success"
     assert outcome.xcoms["promote"]["changed"] is True
     assert outcome.xcoms["promote"]["verdict"] == "rubber_stamped"
+
+
+def test_its_query_can_be_written_so() -> None:
+    (query,) = re.findall(r"`(SqlQuery\(.*?\))` of\s+`core.specs`", README, re.DOTALL)
+    assert eval(re.sub(r"\s+", " ", query)).parameters == {"day": "{{ ds }}"}
 
 
 def test_its_table_of_retraining_is_the_policy_with_its_defaults() -> None:
