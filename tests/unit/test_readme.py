@@ -104,8 +104,8 @@ def test_its_example_runs_from_data_to_champion(run_dag, telco: Path, monkeypatc
 
 
 def test_its_query_can_be_written_so() -> None:
-    (query,) = re.findall(r"`(SqlQuery\(.*?\))` of\s+`core.specs`", README, re.DOTALL)
-    assert eval(re.sub(r"\s+", " ", query)).parameters == {"day": "{{ ds }}"}
+    (query,) = re.findall(r"`(SqlQuery\(.*\))`", README)
+    assert eval(query).parameters == {"day": "{{ ds }}"}
 
 
 def test_its_table_of_retraining_is_the_policy_with_its_defaults() -> None:
