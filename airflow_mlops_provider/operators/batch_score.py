@@ -54,7 +54,9 @@ class BatchScoreOperator(MLOpsOperator):
     output_path : str, path or Asset
         A path or an ``s3://`` address: a name that ends in ``.parquet`` is one file, any other a folder, complete when
         ``_SUCCESS`` is in it. Let it hold the run, as ``/scores/{{ ds }}.parquet`` does: what another run wrote is not
-        replaced. Templated.
+        replaced. While a folder is written to S3, a key ``_unfinished.…`` in it keeps readers waiting; when its writer
+        is dead for good, delete the folder. A lifecycle rule for incomplete uploads removes what a kill left of files.
+        Templated.
     alias : str, default "champion"
         Which version. Templated.
     version : str or int, optional
