@@ -125,6 +125,11 @@ def test_other_aliases_and_named_versions_are_what_mlflow_says(registry: Registr
     assert resolve(registry, name, 1, alias=CHAMPION).version == "1"
 
 
+def test_an_alias_that_mlflow_would_never_give_is_told_as_such(registry: Registry, name: str) -> None:
+    with pytest.raises(InputError, match="latest"):
+        resolve(registry, name, None, alias="latest")
+
+
 def test_the_ledger_remembers_the_files_that_were_judged(registry: Registry, name: str) -> None:
     assert known_manifest(registry, by_number(registry, name, "1")) == "hash of 1"
     registry.client.create_model_version(name, source="s3://models/none")
