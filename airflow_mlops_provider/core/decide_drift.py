@@ -217,9 +217,10 @@ def _report(
     verdict: DriftVerdict = "drift" if reasons else "no_drift"
     if not reasons and not judged:
         verdict = "insufficient_data"
-        needed = f"{current.rows} current rows, {policy.min_samples} needed"
-        if min(reference.rows, current.rows) >= policy.min_samples:
-            needed = "they have too few values, or texts that are nearly all different"
+        needed = "they have too few values, or texts that are nearly all different"
+        for side, rows in (("reference", reference.rows), ("current", current.rows)):
+            if rows < policy.min_samples:
+                needed = f"{rows} {side} rows, {policy.min_samples} needed"
         reasons.append(f"no column could be judged: {needed}")
     return DriftReport(
         verdict=verdict,

@@ -272,7 +272,9 @@ def test_a_few_rows_are_insufficient_data_however_different(rows):
 
 
 def test_a_small_reference_is_insufficient_data_too():
-    assert decide({"x": [1.0, 2.0]}, {"x": rng(0).normal(size=500)}).verdict == "insufficient_data"
+    report = decide({"x": [1.0, 2.0]}, {"x": rng(0).normal(size=500)})
+    assert report.verdict == "insufficient_data"
+    assert report.reasons == ("no column could be judged: 2 reference rows, 100 needed",)
 
 
 def test_a_constant_column_that_stays_is_no_drift_and_one_that_moves_is():
