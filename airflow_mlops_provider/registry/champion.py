@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.ledger import History
+from airflow_mlops_provider.core.names import check_alias
 from airflow_mlops_provider.registry.ledger import is_under_way, look, noticed_by, read_history, settle
 from airflow_mlops_provider.registry.presence import taken_away, what_is_gone
 from airflow_mlops_provider.registry.versions import CHAMPION, Version, by_alias, by_number
@@ -74,10 +75,11 @@ def resolve(registry: Registry, model_name: str, version: str | int | None, *, a
     Raises
     ------
     InputError
-        There is none.
+        There is none, or none can have the alias.
     """
     if version not in (None, ""):
         return by_number(registry, model_name, str(version))
+    check_alias(alias)
     found = find(registry, model_name, alias)
     if found is None:
         raise InputError(
