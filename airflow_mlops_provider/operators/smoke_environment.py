@@ -25,6 +25,10 @@ Environment = Literal["recorded", "current"]
 # Rows reach the process as Arrow, which no model requires.
 BESIDE_THE_MODEL = ("pyarrow",)
 _LAST_CHARACTERS = 300
+_NOT_VOUCHED_FOR = (
+    "nobody wrote down the hash of the recorded requirements, so they are not installed; train the model again to have "
+    "them tried, or ask for environment='current'"
+)
 _PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?==[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 
 
@@ -58,10 +62,10 @@ def check_environment(wanted: str) -> None:
         )
 
 
-def check_pinned(requirements: Sequence[str]) -> None:
+def check_pinned(requirements: Sequence[object]) -> None:
     """Refuse requirements that are more than a name and a version: pip takes options, addresses and paths as well."""
     for one in requirements:
-        if not _PINNED.fullmatch(one):
+        if not isinstance(one, str) or not _PINNED.fullmatch(one):
             raise InputError(
                 f"A recorded requirement must be like 'scikit-learn==1.9.0'; got {one!r}, and nothing was installed. "
                 "Hint: find out who wrote it; use environment='current' until the model is trained again."
@@ -91,7 +95,7 @@ def interpreter(wanted: str, *, requirements: Sequence[str] | None, timeout_seco
         yield _current()
         return
     if requirements is None:
-        yield _current(note="nobody wrote down the hash of the recorded requirements, so they are not installed")
+        yield _current(note=_NOT_VOUCHED_FOR)
         return
     check_pinned(requirements)
     with tempfile.TemporaryDirectory(prefix="mlops-environment-") as folder:
@@ -122,10 +126,10 @@ def _install(folder: Path, requirements: Sequence[str], timeout_seconds: float) 
     install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--only-binary", ":all:"]
     for command in (
         [sys.executable, "-m", "venv", str(folder / "environment")],
-        [str(_python(folder)), *install, *requirements, *beside],
+        [str(_python(folder)), *install, "--", *requirements, *beside],
     ):
         try:
-            done = subprocess.run(  # noqa: S603 - no shell, and requirements are names with versions
+            done = subprocess.run(  # noqa: S603 - no shell, and requirements are names with versions, after all options
                 command, env=_variables(), capture_output=True, text=True, timeout=timeout_seconds, check=False
             )
         except subprocess.TimeoutExpired:

@@ -48,8 +48,10 @@ class SmokeTestModelOperator(MLOpsOperator):
     max_memory_megabytes : float, optional
         Most that loading and scoring may add to the process.
     environment : {"recorded", "current"}, default "recorded"
-        A clean environment of the recorded requirements, made for this test (about half a minute); where pip cannot
-        have them, the worker's serves and the result says so. Or the worker's from the start.
+        A clean environment of the recorded requirements, made for this test (about half a minute). Only requirements
+        whose hash training wrote down are installed: a changed record is an error. Where there is no hash, of a version
+        trained before they were kept, or where pip cannot have the packages, the worker's environment serves and
+        ``environment_note`` says so. Or the worker's from the start.
     require_example : bool, default True
         Whether a version without an example is a bad verdict.
     require_environment : bool, default False

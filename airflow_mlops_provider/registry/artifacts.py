@@ -1,4 +1,4 @@
-"""Fetching files of a run: what is gone for good told apart from a store that does not answer, and changed evidence.
+"""Reading files of a run: what is gone for good told apart from a store that does not answer, and changed evidence.
 
 What a model carries as evidence decides about it later, and its requirements are installed to try it. Who may write
 where MLflow keeps files could change them, but not the parameters of a run: so training writes down the hash of each.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +21,10 @@ from airflow_mlops_provider.registry.session import scrubbed, translate
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.session import Registry
 
-
 # A parameter of the training run, because MLflow lets nobody change one.
 FILES_PARAM = "mlops.evidence_files"
 EVIDENCE = "evidence/"
+_NOT_FOUND = 404
 
 
 def files_param(sha256: Mapping[str, str]) -> dict[str, str]:
@@ -42,8 +43,8 @@ def recorded_files(registry: Registry, run_id: str) -> dict[str, str] | None:
         raise InputError(f"Parameter {FILES_PARAM!r} of MLflow run {run_id} cannot be read: {error!r}.") from error
 
 
-def fetch(registry: Registry, *, run_id: str, path: str, into: str) -> Path:
-    """Download an artifact, or a folder of them.
+def read(registry: Registry, *, run_id: str, path: str) -> bytes | None:
+    """Return the content of an artifact; None when a run has none there.
 
     Parameters
     ----------
@@ -53,45 +54,50 @@ def fetch(registry: Registry, *, run_id: str, path: str, into: str) -> Path:
         The run that holds it.
     path : str
         Where in the run.
-    into : str
-        Local directory.
-
-    Returns
-    -------
-    Path
-        The local file or directory.
 
     Raises
     ------
     InputError
-        The run or the artifact does not exist, which MLflow itself reports like an outage; or a file of the evidence is
-        not the one that was written in training.
+        The run does not exist, or the file is evidence and not the one that was written in training: changed, added or
+        deleted since.
     OutageError
-        The store of the files does not answer.
+        The store of the files does not answer, or this machine's disk does not.
     """
     import mlflow.artifacts
 
-    folder, _ = posixpath.split(path)
     try:
-        if path not in {one.path for one in registry.client.list_artifacts(run_id, folder or None)}:
-            raise InputError(f"MLflow run {run_id} has no artifact {path!r}; it was deleted or never written.")
-        local = Path(
-            mlflow.artifacts.download_artifacts(
-                run_id=run_id, artifact_path=path, dst_path=into, tracking_uri=registry.server.uri
-            )
-        )
+        listed = registry.client.list_artifacts(run_id, posixpath.dirname(path) or None)
+        # Asked first, because MLflow reports what is not there like an outage.
+        if path not in {one.path for one in listed}:
+            content = None
+        else:
+            with tempfile.TemporaryDirectory(prefix="mlops-artifact-") as into:
+                local = mlflow.artifacts.download_artifacts(
+                    run_id=run_id, artifact_path=path, dst_path=into, tracking_uri=registry.server.uri
+                )
+                content = Path(local).read_bytes()
     except OSError as error:
         # Never "from error": a task's log prints causes, and theirs hold signed addresses.
         raise not_fetched(error, registry, what=f"Artifact {path!r} of MLflow run {run_id}") from None
-    if path.startswith(EVIDENCE) or f"{path}/" == EVIDENCE:
-        _check_unchanged(registry, run_id, path, local)
-    return local
+    if path.startswith(EVIDENCE):
+        _check_unchanged(registry, run_id, path, content)
+    return content
 
 
-def not_fetched(error: OSError, registry: Registry, *, what: str) -> InputError | OutageError:
+def required(registry: Registry, *, run_id: str, path: str) -> bytes:
+    """Return the content of an artifact that must be there; see :func:`read`."""
+    content = read(registry, run_id=run_id, path=path)
+    if content is None:
+        raise InputError(f"MLflow run {run_id} has no artifact {path!r}; it was deleted or never written.")
+    return content
+
+
+def not_fetched(error: OSError, registry: Registry, *, what: str) -> InputError | OutageError | OSError:
     """Say what it means that a download failed: only what is gone for good is bad input.
 
     Errors of ``requests`` and time-outs of S3's client are kinds of ``OSError``, like those of a network file system.
+    What refuses us tells of the connection and not of the file, so that a rollback must not pass over a version for it:
+    it is returned as it is, and the session says what it means.
     """
     from requests import RequestException
 
@@ -101,20 +107,34 @@ def not_fetched(error: OSError, registry: Registry, *, what: str) -> InputError 
     if of_s3 is not None:
         return of_s3
     if isinstance(error, RequestException):
-        return translate(error, registry.server)
-    return OutageError(f"{what} cannot be fetched now: {type(error).__name__}: {error.strerror}. A retry may succeed.")
+        if error.response is not None and error.response.status_code == _NOT_FOUND:
+            return _not_there(what, is_page="html" in error.response.headers.get("Content-Type", "").lower())
+        told = translate(error, registry.server)
+        return told if isinstance(told, OutageError) else error
+    # Its own words may hold a path, and without a number nothing else.
+    said = f"{type(error).__name__}: {error.strerror}" if error.strerror else type(error).__name__
+    return OutageError(f"{what} cannot be fetched now: {said}. A retry may succeed.")
 
 
-def _check_unchanged(registry: Registry, run_id: str, path: str, local: Path) -> None:
+def _not_there(what: str, *, is_page: bool) -> InputError | OutageError:
+    if is_page:
+        # What a proxy shows while the server restarts.
+        return OutageError(f"{what} cannot be fetched now: HTTP 404 with a page. A retry may succeed.")
+    return InputError(f"{what} cannot be fetched: the server has no such file (HTTP 404).")
+
+
+def _check_unchanged(registry: Registry, run_id: str, path: str, content: bytes | None) -> None:
     recorded = recorded_files(registry, run_id)
     if recorded is None:
         return
-    files = [one for one in local.rglob("*") if one.is_file()] if local.is_dir() else [local]
-    for one in files:
-        name = path if one == local else f"{path}/{one.relative_to(local).as_posix()}"
-        if recorded.get(name) != hashlib.sha256(one.read_bytes()).hexdigest():
-            was = "was added after training" if name not in recorded else "is not the one that was written in training"
-            raise InputError(
-                f"Artifact {name!r} of MLflow run {run_id} {was}. "
-                "Hint: find out who may write where MLflow keeps files; train the model again."
-            )
+    found = None if content is None else hashlib.sha256(content).hexdigest()
+    if recorded.get(path) == found:
+        return
+    if found is None:
+        was = "was deleted after training"
+    else:
+        was = "is not the one that was written in training" if path in recorded else "was added after training"
+    raise InputError(
+        f"Artifact {path!r} of MLflow run {run_id} {was}. "
+        "Hint: find out who may write where MLflow keeps files; train the model again."
+    )

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.registry.artifacts import fetch
+from airflow_mlops_provider.registry.artifacts import required
 from airflow_mlops_provider.registry.ledger_store import patiently
 
 if TYPE_CHECKING:
@@ -65,13 +64,12 @@ def read_blessing(registry: Registry, version: Version) -> dict[str, Any] | None
     hint = "Hint: evaluate the version again."
     try:
         tag = json.loads(version.tags[TAG])
-        with tempfile.TemporaryDirectory(prefix="mlops-blessing-") as folder:
-            text = fetch(registry, run_id=tag["run_id"], path=ARTIFACT, into=folder).read_bytes()
+        text = required(registry, run_id=tag["run_id"], path=ARTIFACT)
         if hashlib.sha256(text).hexdigest() != tag["sha256"]:
             raise InputError("it is not the one that was recorded")
         blessing: dict[str, Any] = json.loads(text)
-    except (KeyError, TypeError, OSError, ValueError) as error:
-        raise InputError(f"The blessing of {version.label} cannot be used: {error}. {hint}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"The blessing of {version.label} cannot be used: {str(error).rstrip('.')}. {hint}") from error
     if (blessing["model_name"], blessing["version"]) != (version.model_name, version.version):
         raise InputError(
             f"The blessing of {version.label} judges {blessing['model_name']}/{blessing['version']}. {hint}"

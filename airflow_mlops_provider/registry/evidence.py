@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.row_set import RowSet
 from airflow_mlops_provider.core.specs import FeatureKind, Task
-from airflow_mlops_provider.registry.artifacts import fetch
+from airflow_mlops_provider.registry.artifacts import required
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.runs import LoggedRun
@@ -146,13 +146,12 @@ def read_evidence(
     hint = "Hint: train it with TrainModelOperator or @task.train_model."
     if not run_id:
         raise InputError(f"{where} has no MLflow run, so it carries no evidence. {hint}")
-    with tempfile.TemporaryDirectory(prefix="mlops-evidence-") as folder:
-        try:
-            local = fetch(registry, run_id=run_id, path=FOLDER, into=folder)
-            record = json.loads((local / RECORD).read_text())
-            rows = RowSet.from_bytes((local / ROWS).read_bytes())
-        except (OSError, ValueError) as error:
-            raise InputError(f"{where}: its evidence in run {run_id} cannot be read: {error}. {hint}") from error
+    try:
+        record = json.loads(required(registry, run_id=run_id, path=f"{FOLDER}/{RECORD}"))
+        rows = RowSet.from_bytes(required(registry, run_id=run_id, path=f"{FOLDER}/{ROWS}"))
+    except ValueError as error:
+        said = str(error).rstrip(".")
+        raise InputError(f"{where}: its evidence in run {run_id} cannot be read: {said}. {hint}") from error
     schema = record.pop("schema", None) if isinstance(record, dict) else None
     if schema != SCHEMA:
         raise InputError(f"{where} carries evidence of form {schema!r}; this package reads form {SCHEMA}.")

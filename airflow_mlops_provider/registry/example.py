@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.registry.artifacts import fetch
+from airflow_mlops_provider.registry.artifacts import read
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.runs import LoggedRun
@@ -29,18 +28,17 @@ def read_example(registry: Registry, version: Version) -> dict[str, Any] | None:
     Raises
     ------
     InputError
-        It is damaged.
+        It is damaged, or not the one that was written in training.
     """
     if not version.run_id:
         return None
-    folder = EXAMPLE.rpartition("/")[0]
-    if not any(one.path == EXAMPLE for one in registry.client.list_artifacts(version.run_id, folder)):
+    content = read(registry, run_id=version.run_id, path=EXAMPLE)
+    if content is None:
         return None
-    with tempfile.TemporaryDirectory(prefix="mlops-example-") as into:
-        try:
-            found = json.loads(fetch(registry, run_id=version.run_id, path=EXAMPLE, into=into).read_text("utf-8"))
-        except ValueError as error:
-            raise InputError(f"The example of {version.label} cannot be read: {error}.") from error
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise InputError(f"The example of {version.label} cannot be read: {error}.") from error
     if not isinstance(found, dict):
         raise InputError(f"The example of {version.label} cannot be read: it is no JSON object.")
     return found

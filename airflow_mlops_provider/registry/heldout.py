@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.predictions import Predictions
-from airflow_mlops_provider.registry.artifacts import fetch
+from airflow_mlops_provider.registry.artifacts import read
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.evidence import TrainingEvidence
@@ -58,30 +58,30 @@ def read_heldout(registry: Registry, version: Version, evidence: TrainingEvidenc
     Raises
     ------
     InputError
-        The version carries none, because it gives no probabilities or is older than this record, or it is damaged.
+        The version carries none, because it gives no probabilities or is older than this record; or they are damaged,
+        or not those that were written in training.
     """
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with tempfile.TemporaryDirectory(prefix="mlops-heldout-") as folder:
-        try:
-            local = fetch(registry, run_id=str(version.run_id), path=HELDOUT, into=folder)
-        except InputError as error:
-            raise InputError(
-                f"{version.title} carries no probabilities of its held-out rows, without which performance cannot be "
-                "estimated: its model gives none, or it was trained before they were kept. Hint: train it again, with "
-                "an estimator that has predict_proba."
-            ) from error
-        try:
-            table = pq.read_table(local, memory_map=False)
-            names = [f"probability_{code}" for code in range(len(evidence.classes))]
-            return Predictions(
-                task=evidence.task,
-                labels=tuple(str(one) for one in evidence.classes),
-                y_true=table.column("y_true").to_numpy(),
-                predicted=table.column("predicted").to_numpy(),
-                probabilities=np.column_stack([table.column(name).to_numpy() for name in names]),
-            )
-        except (pa.ArrowInvalid, OSError, KeyError) as error:
-            raise InputError(f"The held-out probabilities of {version.label} cannot be read: {error}.") from error
+    content = read(registry, run_id=str(version.run_id), path=HELDOUT)
+    if content is None:
+        raise InputError(
+            f"{version.title} carries no probabilities of its held-out rows, without which performance cannot be "
+            "estimated: its model gives none, or it was trained before they were kept. Hint: train it again, with "
+            "an estimator that has predict_proba."
+        )
+    try:
+        table = pq.read_table(pa.BufferReader(content))
+        names = [f"probability_{code}" for code in range(len(evidence.classes))]
+        return Predictions(
+            task=evidence.task,
+            labels=tuple(str(one) for one in evidence.classes),
+            y_true=table.column("y_true").to_numpy(),
+            predicted=table.column("predicted").to_numpy(),
+            probabilities=np.column_stack([table.column(name).to_numpy() for name in names]),
+        )
+    # Of bytes in memory, an OSError is of their content: pyarrow raises it where they cannot be decompressed.
+    except (pa.ArrowInvalid, OSError, KeyError) as error:
+        raise InputError(f"The held-out probabilities of {version.label} cannot be read: {error}.") from error

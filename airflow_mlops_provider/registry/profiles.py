@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.profile import DatasetProfile
-from airflow_mlops_provider.registry.artifacts import fetch
+from airflow_mlops_provider.registry.artifacts import read
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.registry.runs import LoggedRun
@@ -91,12 +90,13 @@ def _read(registry: Registry, address: str, *, what: str) -> str:
     match = _ADDRESS.fullmatch(address) if is_address(address) else None
     if match is None:
         raise InputError(f"The address of a {what} must look like runs:/<run id>/<path>; got {address!r}.")
-    with tempfile.TemporaryDirectory(prefix="mlops-profile-") as folder:
-        try:
-            local = fetch(registry, run_id=match["run_id"], path=match["path"], into=folder)
-            return local.read_text(encoding="utf-8")
-        except (InputError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"There is no {what} at {address} in MLflow at {registry.server.uri}: {error} "
-                "Hint: was it made by an earlier version of this package, or was the run deleted?"
-            ) from error
+    content = read(registry, run_id=match["run_id"], path=match["path"])
+    if content is None:
+        raise InputError(
+            f"There is no {what} at {address} in MLflow at {registry.server.uri}. "
+            "Hint: was it made by an earlier version of this package, or was the run deleted?"
+        )
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"The {what} at {address} is damaged: {error}.") from error

@@ -12,7 +12,7 @@ from airflow_mlops_provider.core.performance_segments import heldout_segments
 from airflow_mlops_provider.core.profiler import Profiler
 from airflow_mlops_provider.core.reference_grids import reference_grids
 from airflow_mlops_provider.core.suggest import suggest
-from airflow_mlops_provider.registry.artifacts import fetch
+from airflow_mlops_provider.registry.artifacts import read
 from airflow_mlops_provider.registry.heldout import write_heldout
 from airflow_mlops_provider.registry.profiles import TRAINING_PROFILE, TRAINING_SUITE, write_profile
 from airflow_mlops_provider.registry.segments import write_segments
@@ -109,19 +109,23 @@ def _write_sample(run: LoggedRun, rows: pa.Table, sample_rows: int) -> None:
 
 
 def read_sample(registry: Registry, version: Version) -> pa.Table | None:
-    """Return the sample of training rows that a version carries, or None when it keeps none."""
+    """Return the sample of training rows that a version carries, or None when it keeps none.
+
+    Raises
+    ------
+    InputError
+        It is damaged, or not the one that was written in training.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not version.run_id:
         return None
-    listed = registry.client.list_artifacts(version.run_id, str(Path(SAMPLE).parent))
-    if not any(one.path == SAMPLE for one in listed):
+    content = read(registry, run_id=version.run_id, path=SAMPLE)
+    if content is None:
         return None
-    with tempfile.TemporaryDirectory(prefix="mlops-sample-") as folder:
-        local = fetch(registry, run_id=version.run_id, path=SAMPLE, into=folder)
-        try:
-            # Not mapped into memory: the file goes with the folder.
-            return pq.read_table(local, memory_map=False)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"The reference sample of {version.label} cannot be read: {error}.") from error
+    try:
+        return pq.read_table(pa.BufferReader(content))
+    # Of bytes in memory, an OSError is of their content: pyarrow raises it where they cannot be decompressed.
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"The reference sample of {version.label} cannot be read: {error}.") from error

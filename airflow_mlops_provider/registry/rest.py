@@ -25,6 +25,8 @@ _REFUSED = {
     401: "Hint: check login, password or token of the connection.",
     403: "Hint: the account lacks a permission.",
 }
+# Of the errors that reading a bundle of certificates ends with; the others, such as too many open files, may pass.
+_NO_BUNDLE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, ssl.SSLError)
 # A store in a file has no server, so its client must be called; one thread is enough for one machine, and leaves the
 # event loop's own threads, of which there are few, to others.
 _EMBEDDED = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mlops-embedded-store")
@@ -99,7 +101,7 @@ async def _tls(server: TrackingServer) -> ssl.SSLContext:
     try:
         # Reading the authorities takes a tenth of a second, which is long for an event loop.
         return await asyncio.to_thread(_tls_context, server.verify_tls, server.ca_bundle)
-    except OSError as error:
+    except _NO_BUNDLE as error:
         raise InputError(
             f"ca_bundle of the MLflow connection must be a PEM file on this machine; got {server.ca_bundle!r}."
         ) from error

@@ -6,14 +6,12 @@ It names the values of columns, as the profile of the training rows does, and ho
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.performance import MetricValue
-from airflow_mlops_provider.registry.artifacts import fetch
+from airflow_mlops_provider.registry.artifacts import read
 
 if TYPE_CHECKING:
     from airflow_mlops_provider.core.performance_segments import SegmentKey
@@ -36,17 +34,15 @@ def read_segments(registry: Registry, version: Version, *, metric: str) -> dict[
     Raises
     ------
     InputError
-        The file is damaged.
+        The file is damaged, or not the one that was written in training.
     """
     if not version.run_id:
         return {}
-    listed = registry.client.list_artifacts(version.run_id, str(Path(SEGMENTS).parent))
-    if not any(one.path == SEGMENTS for one in listed):
+    content = read(registry, run_id=version.run_id, path=SEGMENTS)
+    if content is None:
         return {}
-    with tempfile.TemporaryDirectory(prefix="mlops-segments-") as folder:
-        try:
-            text = fetch(registry, run_id=version.run_id, path=SEGMENTS, into=folder).read_text()
-            found = [(one["segment"], MetricValue(**one["value"])) for one in json.loads(text)["segments"]]
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise InputError(f"The segments of {version.label} cannot be read: {error!r}.") from error
+    try:
+        found = [(one["segment"], MetricValue(**one["value"])) for one in json.loads(content)["segments"]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"The segments of {version.label} cannot be read: {error!r}.") from error
     return {tuple(segment.items()): value for segment, value in found if value.name == metric}

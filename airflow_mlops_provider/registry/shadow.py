@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.predictions import Predictions
 from airflow_mlops_provider.core.specs import Task
-from airflow_mlops_provider.registry.artifacts import fetch
+from airflow_mlops_provider.registry.artifacts import required
 from airflow_mlops_provider.registry.monitoring import WINDOW_END, monitoring_experiment
 from airflow_mlops_provider.registry.session import tags_filter
 
@@ -92,15 +92,16 @@ def _read(registry: Registry, run_id: str, *, task: Task, labels: Sequence[str])
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with tempfile.TemporaryDirectory(prefix="mlops-shadow-") as folder:
-        try:
-            table = pq.read_table(fetch(registry, run_id=run_id, path=ROWS, into=folder))
-            return (
-                _side(table, "champion", task=task, labels=labels),
-                _side(table, "shadow", task=task, labels=labels),
-            )
-        except (pa.ArrowInvalid, KeyError) as error:
-            raise InputError(f"The shadow window in MLflow run {run_id} cannot be read: {error}.") from error
+    content = required(registry, run_id=run_id, path=ROWS)
+    try:
+        table = pq.read_table(pa.BufferReader(content))
+        return (
+            _side(table, "champion", task=task, labels=labels),
+            _side(table, "shadow", task=task, labels=labels),
+        )
+    # Of bytes in memory, an OSError is of their content: pyarrow raises it where they cannot be decompressed.
+    except (pa.ArrowInvalid, OSError, KeyError) as error:
+        raise InputError(f"The shadow window in MLflow run {run_id} cannot be read: {error}.") from error
 
 
 def _side(table: pa.Table, side: str, *, task: Task, labels: Sequence[str]) -> Predictions:

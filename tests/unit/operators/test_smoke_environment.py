@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,10 +36,13 @@ def test_where_packages_cannot_be_had_the_workers_serve_and_the_note_says_why() 
 
 @pytest.mark.parametrize(
     "planted",
-    ["--find-links=http://127.0.0.1:1/", "-e .", "wheel @ file:///tmp/x.whl", "./x.whl", "joblib", "joblib>=1", ""],
+    [
+        *("--find-links=http://127.0.0.1:1/", "-e .", "wheel @ file:///tmp/x.whl", "./x.whl", "joblib", "joblib>=1"),
+        *("", "joblib==1.4.*", "joblib==1.4.2 --pre", "joblib==1.4.2\n--pre", "joblib==--pre", "jöblib==1", 7, None),
+    ],
 )
 def test_a_requirement_that_is_more_than_a_name_and_a_version_is_refused_and_nothing_is_installed(
-    planted: str, monkeypatch: pytest.MonkeyPatch
+    planted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("something was run"))
     wanted = ["joblib==1.4.2", planted]
@@ -49,10 +53,25 @@ def test_a_requirement_that_is_more_than_a_name_and_a_version_is_refused_and_not
         pass
 
 
+def test_pip_is_told_where_its_options_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with interpreter("recorded", requirements=["joblib==1.4.2"], timeout_seconds=300):
+        end = commands[-1].index("--")
+        assert commands[-1][end + 1] == "joblib==1.4.2"
+        assert not any(one.startswith("-") for one in commands[-1][end + 1 :])
+
+
 def test_requirements_that_nobody_vouches_for_are_not_installed() -> None:
     with interpreter("recorded", requirements=None, timeout_seconds=300) as found:
         assert found.environment == "current"
         assert "nobody wrote down" in str(found.note)
+        assert "train the model again" in str(found.note)
 
 
 def test_installing_that_does_not_end_is_given_up() -> None:

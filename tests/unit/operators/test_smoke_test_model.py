@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_mlops_provider.core.errors import InputError
-from airflow_mlops_provider.exceptions import RejectedError
+from airflow_mlops_provider.exceptions import InvalidInputError, RejectedError
 from airflow_mlops_provider.hooks.mlflow import embedded_server
 from airflow_mlops_provider.operators.smoke_environment import Interpreter
 from airflow_mlops_provider.operators.smoke_test_model import SmokeTestModelOperator, ask, packages_that_differ
@@ -125,8 +125,9 @@ def test_requirements_that_were_changed_where_files_are_kept_are_not_installed(
 
 
 def test_a_version_without_an_example_is_rejected_unless_that_is_accepted(
-    smoke: Callable[..., Any], versions: list[dict[str, Any]]
+    smoke: Callable[..., Any], versions: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(artifacts, "recorded_files", lambda *_: None)
     path = artifact(versions[1]["run_id"], "evidence/example.json")
     away = path.parent.parent / "example.away"
     os.rename(path, away)
@@ -136,6 +137,39 @@ def test_a_version_without_an_example_is_rejected_unless_that_is_accepted(
         os.rename(away, path)
     assert "carries no example" in refused.xcoms["smoke"]["reasons"][0]
     assert accepted.xcoms["smoke"]["passed"] is True
+
+
+def test_an_example_that_was_deleted_where_files_are_kept_is_not_taken_for_none(
+    smoke: Callable[..., Any], versions: list[dict[str, Any]]
+) -> None:
+    path = artifact(versions[1]["run_id"], "evidence/example.json")
+    away = path.parent.parent / "example.away"
+    os.rename(path, away)
+    try:
+        outcome = smoke(require_example=False)
+    finally:
+        os.rename(away, path)
+    assert "was deleted after training" in outcome.xcoms["smoke"]["reasons"][0]
+
+
+def test_a_version_trained_before_hashes_were_kept_is_tried_with_the_workers_packages_and_it_says_so(
+    smoke: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "recorded_files", lambda *_: None)
+    result = smoke(environment="recorded").xcoms["smoke"]
+    assert (result["passed"], result["environment"]) == (True, "current")
+    assert "nobody wrote down" in result["environment_note"]
+    refused = smoke(environment="recorded", require_environment=True)
+    assert isinstance(refused.errors["smoke"], RejectedError)
+
+
+@pytest.mark.parametrize(
+    ("alias", "message"), [("Champion", "capital letters"), ("latest", "MLflow keeps"), ("", "1 to")]
+)
+def test_an_alias_that_no_version_can_have_is_told_as_such(smoke: Callable[..., Any], alias: str, message: str) -> None:
+    error = smoke(alias=alias).errors["smoke"]
+    assert isinstance(error, InvalidInputError)
+    assert message in str(error)
 
 
 def test_a_process_that_does_not_end_is_ended_and_says_so() -> None:

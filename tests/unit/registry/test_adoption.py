@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from airflow_mlops_provider.registry.adoption import (
     point_challenger,
     register,
 )
+from airflow_mlops_provider.registry.artifacts import read, recorded_files
 from airflow_mlops_provider.registry.ledger import enter
 from airflow_mlops_provider.registry.models import log_model
 from airflow_mlops_provider.registry.runs import LoggedRun
@@ -130,6 +132,32 @@ def test_a_whole_model_of_a_killed_try_is_found_and_its_run_ended(
     found = earlier_run(registry, effect, experiment_id=registry.experiment_id(effect.model_name))
     assert found == (run_id, model_id)
     assert registry.client.get_run(run_id).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("calls", [0, 1])
+def test_a_try_is_whole_only_with_the_hashes_of_its_evidence_wherever_it_was_killed(
+    registry: Registry, effect: Effect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    experiment = registry.experiment_id(effect.model_name)
+    run_id = registry.client.create_run(experiment, tags=effect.tags()).info.run_id
+    run = LoggedRun(registry=registry, run_id=run_id, experiment_id=experiment)
+    run.log_text("{}", "evidence/training.json")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.skops").write_text("a model")
+    log, left = registry.client.log_batch, [None] * calls
+
+    def killed(*given: Any, **named: Any) -> None:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        log(*given, **named)
+
+    with monkeypatch.context() as now, suppress(KeyboardInterrupt):
+        now.setattr(registry.client, "log_batch", killed)
+        log_model(run, tmp_path / "model", params={})
+    found = earlier_run(registry, effect, experiment_id=experiment)
+    assert (found is not None) == (recorded_files(registry, run_id) is not None) == bool(calls)
+    assert read(registry, run_id=run_id, path="evidence/training.json") == b"{}"
 
 
 def test_a_run_that_did_not_get_there_is_marked_and_not_taken_over(registry: Registry, effect: Effect) -> None:

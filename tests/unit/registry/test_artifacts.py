@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import boto3
 import pytest
@@ -11,31 +14,49 @@ import requests
 from botocore.config import Config
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
-from airflow_mlops_provider.registry.artifacts import FILES_PARAM, fetch, files_param, not_fetched, recorded_files
+from airflow_mlops_provider.registry.artifacts import (
+    FILES_PARAM,
+    files_param,
+    not_fetched,
+    read,
+    recorded_files,
+    required,
+)
+from airflow_mlops_provider.registry.example import EXAMPLE, read_example
+from airflow_mlops_provider.registry.heldout import HELDOUT, read_heldout
+from airflow_mlops_provider.registry.profiles import TRAINING_PROFILE, TRAINING_SUITE, training_profile, training_suite
+from airflow_mlops_provider.registry.reference import SAMPLE, read_sample
 from airflow_mlops_provider.registry.runs import logged_run
+from airflow_mlops_provider.registry.segments import SEGMENTS, read_segments
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
+from airflow_mlops_provider.registry.versions import Version
+
+READERS: dict[str, Callable[[Registry, Version], Any]] = {
+    EXAMPLE: read_example,
+    SEGMENTS: partial(read_segments, metric="roc_auc"),
+    SAMPLE: read_sample,
+    HELDOUT: lambda registry, version: read_heldout(registry, version, SimpleNamespace(task="binary", classes=[])),
+    TRAINING_PROFILE: training_profile,
+    TRAINING_SUITE: training_suite,
+}
 
 
-def test_files_and_folders_come_and_what_is_not_there_is_no_outage(tmp_path: Path) -> None:
+def test_files_come_and_what_is_not_there_is_no_outage(tmp_path: Path) -> None:
     server = TrackingServer(uri=f"sqlite:///{tmp_path}/mlflow.db", artifact_root=f"{tmp_path}/artifacts")
-    into = tmp_path / "into"
-    into.mkdir()
     with open_registry(server) as registry:
         with logged_run(registry, experiment_name="artifacts", run_name="r", tags={}) as run:
             run.log_text("deep", "a/b/c.txt")
             run.log_text("top", "d.txt")
-
-        def get(path: str, run_id: str = run.run_id) -> Path:
-            return fetch(registry, run_id=run_id, path=path, into=str(into))
-
-        assert get("a/b/c.txt").read_text() == "deep"
-        assert get("d.txt").read_text() == "top"
-        assert (get("a") / "b" / "c.txt").read_text() == "deep"
+        assert read(registry, run_id=run.run_id, path="a/b/c.txt") == b"deep"
+        assert required(registry, run_id=run.run_id, path="d.txt") == b"top"
         for path in ("e.txt", "a/c.txt", "x/y/z.txt"):
+            assert read(registry, run_id=run.run_id, path=path) is None
             with pytest.raises(InputError, match=f"{run.run_id} has no artifact '{path}'"):
-                get(path)
+                required(registry, run_id=run.run_id, path=path)
+        with pytest.raises(InputError, match="cannot be fetched"):
+            read(registry, run_id=run.run_id, path="a")
     with pytest.raises(InputError, match="nowhere"), open_registry(server) as registry:
-        get("d.txt", run_id="nowhere")
+        read(registry, run_id="nowhere", path="d.txt")
 
 
 @pytest.fixture
@@ -57,41 +78,56 @@ def trained(registry: Registry) -> str:
     return run.run_id
 
 
-@pytest.mark.parametrize("path", ["evidence", "evidence/training.json"])
-def test_evidence_that_was_changed_where_files_are_kept_is_refused(
-    registry: Registry, tmp_path: Path, path: str
+def test_evidence_that_was_changed_where_files_are_kept_is_refused_and_what_only_shows_is_not(
+    registry: Registry,
 ) -> None:
-    run_id, into = trained(registry), tmp_path / "into"
-    into.mkdir()
+    run_id = trained(registry)
     assert list(recorded_files(registry, run_id) or ()) == ["evidence/training.json"]
-    assert fetch(registry, run_id=run_id, path=path, into=str(into)).exists()
+    assert read(registry, run_id=run_id, path="evidence/training.json") == "é".encode()
     (root(registry, run_id) / "figures" / "roc.svg").write_text("another")
-    assert fetch(registry, run_id=run_id, path="figures/roc.svg", into=str(into)).read_text() == "another"
+    assert read(registry, run_id=run_id, path="figures/roc.svg") == b"another"
     (root(registry, run_id) / "evidence" / "training.json").write_text("e")
     with pytest.raises(InputError, match=r"'evidence/training\.json' .* is not the one that was written in training"):
-        fetch(registry, run_id=run_id, path=path, into=str(into))
+        read(registry, run_id=run_id, path="evidence/training.json")
 
 
-def test_evidence_that_was_added_after_training_is_refused(registry: Registry, tmp_path: Path) -> None:
+def test_evidence_that_was_added_after_training_is_refused(registry: Registry) -> None:
     run_id = trained(registry)
+    assert read(registry, run_id=run_id, path="evidence/example.json") is None
     (root(registry, run_id) / "evidence" / "example.json").write_text("{}")
     with pytest.raises(InputError, match=r"'evidence/example\.json' .* was added after training"):
-        fetch(registry, run_id=run_id, path="evidence/example.json", into=str(tmp_path))
+        read(registry, run_id=run_id, path="evidence/example.json")
 
 
-def test_evidence_whose_hashes_nobody_wrote_down_is_read(registry: Registry, tmp_path: Path) -> None:
+def test_evidence_whose_hashes_nobody_wrote_down_is_read(registry: Registry) -> None:
     with logged_run(registry, experiment_name="artifacts", run_name="r", tags={}) as run:
         run.log_text("{}", "evidence/training.json")
     assert recorded_files(registry, run.run_id) is None
-    assert fetch(registry, run_id=run.run_id, path="evidence", into=str(tmp_path)).exists()
+    assert read(registry, run_id=run.run_id, path="evidence/training.json") == b"{}"
 
 
-def test_hashes_that_cannot_be_read_are_told(registry: Registry, tmp_path: Path) -> None:
+def test_hashes_that_cannot_be_read_are_told(registry: Registry) -> None:
     with logged_run(registry, experiment_name="artifacts", run_name="r", tags={}) as run:
         run.log_text("{}", "evidence/training.json")
         run.log_params({FILES_PARAM: "[]"})
     with pytest.raises(InputError, match=f"{FILES_PARAM!r} of MLflow run {run.run_id} cannot be read"):
-        fetch(registry, run_id=run.run_id, path="evidence", into=str(tmp_path))
+        read(registry, run_id=run.run_id, path="evidence/training.json")
+
+
+@pytest.mark.parametrize("path", READERS)
+@pytest.mark.parametrize("what", ["was deleted after training", "is not the one that was written in training"])
+def test_no_reader_of_evidence_passes_over_what_was_done_to_it(registry: Registry, path: str, what: str) -> None:
+    with logged_run(registry, experiment_name="artifacts", run_name="r", tags={}) as run:
+        run.log_text("{}", path)
+        run.log_params(files_param(run.sha256))
+    file = root(registry, run.run_id) / path
+    if "deleted" in what:
+        file.unlink()
+    else:
+        file.write_text('{"a": 1}')
+    version = Version(model_name="m", version="1", run_id=run.run_id, model_id=None, tags={})
+    with pytest.raises(InputError, match=f"^Artifact '{path}' of MLflow run {run.run_id} {what}"):
+        READERS[path](registry, version)
 
 
 @pytest.fixture
@@ -135,3 +171,22 @@ def test_a_file_that_a_server_does_not_have_is_bad_input(registry: Registry) -> 
     answer = requests.Response()
     answer.status_code = 404
     assert isinstance(not_fetched(requests.HTTPError(response=answer), registry, what="The files"), InputError)
+
+
+@pytest.mark.parametrize(("kind", "told"), [("application/xml", InputError), ("text/html; charset=utf-8", OutageError)])
+def test_a_page_that_a_proxy_shows_does_not_say_that_a_file_is_gone(registry: Registry, kind: str, told: type) -> None:
+    answer = requests.Response()
+    answer.status_code, answer.headers["Content-Type"] = 404, kind
+    assert isinstance(not_fetched(requests.HTTPError(response=answer), registry, what="The files"), told)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_tells_nothing_of_the_file_and_is_left_to_the_session(registry: Registry, status: int) -> None:
+    answer = requests.Response()
+    answer.status_code = status
+    error = requests.HTTPError(response=answer)
+    assert not_fetched(error, registry, what="The files") is error
+
+
+def test_an_error_without_words_is_told_without_them(registry: Registry) -> None:
+    assert "TimeoutError. A retry" in str(not_fetched(TimeoutError(), registry, what="The files"))

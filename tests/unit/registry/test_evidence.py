@@ -119,5 +119,5 @@ def test_a_version_without_evidence_is_refused_with_what_to_do(registry: Registr
         read(registry, None)
     with logged_run(registry, experiment_name="evidence", run_name="bare", tags={}) as run:
         pass
-    with pytest.raises(InputError, match=r"has no artifact 'evidence'.*Hint: train it with TrainModelOperator"):
+    with pytest.raises(InputError, match=r"has no artifact 'evidence/training\.json'.*Hint: train it with Train"):
         read(registry, run.run_id)

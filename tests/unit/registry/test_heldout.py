@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,7 +13,7 @@ from airflow_mlops_provider.core.errors import InputError
 from airflow_mlops_provider.core.performance import evaluate
 from airflow_mlops_provider.core.predictions import Predictions
 from airflow_mlops_provider.registry import heldout
-from airflow_mlops_provider.registry.artifacts import fetch
+from airflow_mlops_provider.registry.artifacts import required
 from airflow_mlops_provider.registry.heldout import HELDOUT, read_heldout, write_heldout
 from airflow_mlops_provider.registry.runs import logged_run
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
@@ -55,9 +55,9 @@ def test_what_was_said_and_what_was_true_comes_back_to_the_last_digit(registry: 
 
 def test_only_truth_and_probabilities_are_kept_of_a_row(registry: Registry) -> None:
     version = stored(registry, SEVERAL)
-    with tempfile.TemporaryDirectory() as folder:
-        path = fetch(registry, run_id=version.run_id, path=HELDOUT, into=folder)
-        assert pq.read_schema(path).names == ["y_true", "predicted", "probability_0", "probability_1", "probability_2"]
+    content = required(registry, run_id=version.run_id, path=HELDOUT)
+    names = pq.read_schema(pa.BufferReader(content)).names
+    assert names == ["y_true", "predicted", "probability_0", "probability_1", "probability_2"]
 
 
 def test_of_very_many_rows_a_part_is_kept_in_even_steps(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -405,3 +405,23 @@ def test_a_model_whose_files_cannot_be_stored_is_marked_failed(registry: Registr
         log_model(run, tmp_path / "model", params={})
     (found,) = registry.client.search_logged_models([run.experiment_id])
     assert found.status == "FAILED"
+
+
+def test_a_time_out_while_mlflow_is_down_stays_a_time_out(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class TaskTimeoutError(BaseException):
+        """As Airflow's own, which no ``except Exception`` catches."""
+
+    def times_out(*_: object) -> None:
+        raise TaskTimeoutError
+
+    def down(*_: object, **__: object) -> None:
+        raise ConnectionError("MLflow is down")
+
+    (tmp_path / MODEL_FILE).write_text("a model")
+    with logged_run(registry, experiment_name="down", run_name="r", tags={}) as run, monkeypatch.context() as now:
+        now.setattr(registry.client, "log_model_artifacts", times_out)
+        now.setattr(registry.client, "finalize_logged_model", down)
+        with pytest.raises(TaskTimeoutError):
+            log_model(run, tmp_path, params={})

@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mlflow.artifacts
 import numpy as np
 import pytest
+import requests
 from botocore.exceptions import ReadTimeoutError
+from botocore.httpsession import URLLib3Session
 from sklearn.linear_model import LogisticRegression
 
 from airflow_mlops_provider.core.errors import InputError, OutageError
@@ -22,6 +25,8 @@ from airflow_mlops_provider.registry.runs import logged_run
 from airflow_mlops_provider.registry.session import Registry, TrackingServer, open_registry
 from airflow_mlops_provider.registry.trial import Loading
 from airflow_mlops_provider.registry.versions import Version
+from tests.conftest import Bucket
+from tests.faults.proxy import faulty_proxy
 
 BY = {"dag_id": "churn_rollback"}
 NOW = "2026-11-20T00:00:00+00:00"
@@ -127,6 +132,53 @@ def test_an_earlier_champion_whose_store_does_not_answer_is_not_passed_over(
             back(registry, model_name, op="retried")
     assert alias(registry, model_name) == "3"
     assert back(registry, model_name, op="retried").version == "2"
+
+
+def test_an_earlier_champion_whose_store_refuses_us_is_not_passed_over(
+    registry: Registry, model_name: str, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        champion(registry, model_name, files)
+    refusal = requests.Response()
+    refusal.status_code = 403
+    answers, real = [requests.HTTPError("Forbidden", response=refusal)], mlflow.artifacts.download_artifacts
+
+    def refused_once(**given: Any) -> str:
+        if answers:
+            raise answers.pop()
+        return str(real(**given))
+
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", refused_once)
+    with pytest.raises(InputError, match="lacks a permission"), open_registry(registry.server) as again:
+        back(again, model_name, op="retried")
+    assert alias(registry, model_name) == "3"
+    assert back(registry, model_name, op="retried").version == "2"
+
+
+def test_a_store_in_s3_that_hangs_fails_the_try_and_the_next_one_goes_back_to_the_right_version(
+    s3: Bucket, s3_url: str, model_name: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = URLLib3Session.__init__
+
+    def impatient(self: URLLib3Session, *given: Any, **named: Any) -> None:
+        connect(self, *given, **{**named, "timeout": 1})
+
+    monkeypatch.setattr(URLLib3Session, "__init__", impatient)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    server = TrackingServer(uri=f"sqlite:///{tmp_path}/mlflow.db", artifact_root=s3.uri("models"))
+    with faulty_proxy(s3_url) as proxy:
+        monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", proxy.url)
+        with open_registry(server) as registry:
+            made = [champion(registry, model_name, files) for _ in range(3)]
+        fault = proxy.fail("hang before", path=str(made[1].model_id), times=1)
+        with pytest.raises(OutageError, match="does not answer"), open_registry(server) as registry:
+            back(registry, model_name, op="retried")
+        assert fault.struck == 1
+        with open_registry(server) as registry:
+            assert alias(registry, model_name) == "3"
+            found = back(registry, model_name, op="retried")
+            assert (found.version, found.passed_over) == ("2", ())
+            assert alias(registry, model_name) == "2"
 
 
 @pytest.mark.parametrize("set_by_hand", [False, True])
